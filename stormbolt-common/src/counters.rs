@@ -1,0 +1,82 @@
+//! Counters that the XDP program writes, one copy per CPU, and user space adds up.
+//!
+//! The maps are plain memory-mapped arrays laid out CPU by CPU (`cpu * entries + index`), so that a
+//! reader sees everything without a system call and a writer never shares a cache line.
+
+use crate::limits::{MAX_CELLS, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
+use crate::outcome::{OUTCOME_SLOTS, Outcome};
+
+/// What one CPU knows and has done about one class on one interface.
+///
+/// Written without locks by that CPU only. The counters only grow, wrapping at 2^64, and outlive
+/// changes of policy. The lease is the policer's (see [`crate::police`]) and lies here so that a
+/// packet touches a single cache line per class.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassCell {
+    /// Packets within the class's rate.
+    pub passed_packets: u64,
+    /// Bytes within the class's rate, Ethernet header included, FCS excluded.
+    pub passed_bytes: u64,
+    /// Packets dropped because the class was out of tokens.
+    pub dropped_packets: u64,
+    /// Bytes dropped because the class was out of tokens, counted as `passed_bytes`.
+    pub dropped_bytes: u64,
+    /// What is left of this CPU's lease.
+    pub lease: Lease,
+}
+
+/// Tokens that one CPU has taken out of a class's bucket and not spent yet.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lease {
+    /// Unspent credit in units of 2^-20 ns of the class's rate.
+    pub credit: u64,
+    /// The jiffy (`bpf_jiffies64`) of the last look at the clock that found the bucket empty.
+    pub refused_jiffy: u64,
+    /// How many more packets of that jiffy are refused without another look at the clock.
+    pub refusals_left: u64,
+    /// Zero; fills the cache line.
+    pub reserved: u64,
+}
+
+/// Packets and bytes that a rule matched on one CPU, or that ended in one outcome on one CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PacketCounter {
+    /// Packets, wrapping at 2^64.
+    pub packets: u64,
+    /// Bytes, Ethernet header included, FCS excluded, wrapping at 2^64.
+    pub bytes: u64,
+}
+
+const _: () = assert!(size_of::<ClassCell>() == 64 && align_of::<ClassCell>() == 64);
+const _: () = assert!(size_of::<Lease>() == 32 && align_of::<Lease>() == 8);
+const _: () = assert!(size_of::<PacketCounter>() == 16 && align_of::<PacketCounter>() == 8);
+
+/// Outcome counters of one CPU.
+pub const OUTCOMES_PER_CPU: u32 = MAX_INTERFACES * OUTCOME_SLOTS;
+
+/// Index of a class cell in the map that holds all CPUs.
+#[inline(always)]
+pub const fn cell_index(cpu: u32, cell: u32) -> u32 {
+    cpu * MAX_CELLS + cell
+}
+
+/// Index of a rule's counter in the map that holds all CPUs.
+#[inline(always)]
+pub const fn rule_index(cpu: u32, rule: u32) -> u32 {
+    cpu * MAX_RULES + rule % MAX_RULES
+}
+
+/// Index of an outcome's counter in the map that holds all CPUs.
+#[inline(always)]
+pub const fn outcome_index(cpu: u32, interface: u32, outcome: Outcome) -> u32 {
+    cpu * OUTCOMES_PER_CPU + (interface % MAX_INTERFACES) * OUTCOME_SLOTS + outcome.index()
+}
+
+/// Index of a slot's packet count (`u64`) in the map that holds all CPUs.
+#[inline(always)]
+pub const fn slot_index(cpu: u32, slot: u32) -> u32 {
+    cpu * MAX_SLOTS + slot % MAX_SLOTS
+}

@@ -1,0 +1,118 @@
+use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate};
+
+use crate::units::{BitsPerSecond, Nanoseconds};
+
+/// A full Ethernet frame on the wire: 1,500 bytes, header, VLAN tag, FCS, preamble and gap.
+const FULL_FRAME_BYTES: u64 = 1_538;
+
+/// The shortest lease worth taking: a few looks at the clock.
+const MIN_LEASE_NS: u64 = 1_000;
+
+/// The longest lease: what a CPU may have taken and not spent when a rate falls.
+const MAX_LEASE_NS: u64 = 1_000_000;
+
+/// Writes a rate as the policer reads it. Where the class is steered is left for the caller to set.
+///
+/// The bucket is never shallower than two full frames, or a slow class (20 ms at 100 kbit/s are 250
+/// bytes) could not pass a single packet and TCP's pairs of segments would never both arrive.
+///
+/// All `cpus` together hold at most a quarter of the bucket in leases, so that a CPU that comes
+/// last still finds most of it. Below 1 µs a lease would cost more than it saves; above 1 ms a CPU
+/// that goes idle would sit on tokens that others want. No lease is larger than the bucket.
+pub fn class_rate(rate: BitsPerSecond, burst: Nanoseconds, cpus: u32) -> ClassRate {
+    if rate == BitsPerSecond::ZERO {
+        return ClassRate {
+            cost_per_byte: BLOCKED,
+            burst_ns: burst.0,
+            lease_ns: MIN_LEASE_NS.min(burst.0),
+            ..ClassRate::default()
+        };
+    }
+    let bits_per_second = u128::from(rate.0);
+    let byte_second = 8_000_000_000_u128 << COST_FRACTION_BITS;
+    let cost_per_byte = (byte_second + bits_per_second / 2) / bits_per_second;
+    let two_frames_ns =
+        (u128::from(2 * FULL_FRAME_BYTES) * 8_000_000_000).div_ceil(bits_per_second);
+
+    let burst_ns = burst.0.max(saturated(two_frames_ns));
+    let holders = u64::from(cpus.max(1)) * 4;
+    ClassRate {
+        // Zero would mean unlimited; from 16,777 Tbit/s up a byte costs less than the unit.
+        cost_per_byte: saturated(cost_per_byte).max(1),
+        burst_ns,
+        lease_ns: (burst_ns / holders)
+            .clamp(MIN_LEASE_NS, MAX_LEASE_NS)
+            .min(burst_ns),
+        ..ClassRate::default()
+    }
+}
+
+fn saturated(value: u128) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BURST: Nanoseconds = Nanoseconds::from_millis(20);
+
+    #[test]
+    fn a_rate_of_zero_blocks() {
+        assert_eq!(
+            class_rate(BitsPerSecond::ZERO, BURST, 2).cost_per_byte,
+            BLOCKED
+        );
+    }
+
+    #[test]
+    fn one_gigabit_costs_eight_nanoseconds_a_byte() {
+        let encoded = class_rate(BitsPerSecond(1_000_000_000), BURST, 2);
+        assert_eq!(encoded.cost_per_byte, 8 << COST_FRACTION_BITS);
+        assert_eq!(encoded.burst_ns, 20_000_000);
+        assert_eq!(encoded.lease_ns, 1_000_000);
+    }
+
+    #[test]
+    fn a_slow_class_can_pass_two_full_frames() {
+        // 3,076 bytes at 8 kbit/s.
+        let encoded = class_rate(BitsPerSecond(8_000), BURST, 2);
+        assert_eq!(encoded.burst_ns, 3_076_000_000);
+    }
+
+    #[test]
+    fn no_rate_is_written_as_unlimited() {
+        assert_eq!(
+            class_rate(BitsPerSecond(u64::MAX), BURST, 2).cost_per_byte,
+            1
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_encoded_rate_is_exact_to_one_in_ten_thousand(
+            rate in prop_oneof![8_000_u64..1_000_000, 1_000_000..=400_000_000_000_u64],
+        ) {
+            let encoded = class_rate(BitsPerSecond(rate), BURST, 8);
+            // What a second's worth of bytes costs, which should be one second.
+            let second = 8_000_000_000_u128 << COST_FRACTION_BITS;
+            let spent = u128::from(encoded.cost_per_byte) * u128::from(rate);
+            prop_assert!(spent.abs_diff(second) * 10_000 <= second, "{rate}: {spent}");
+        }
+
+        #[test]
+        fn leases_fit_the_bucket(
+            rate: u64,
+            burst in prop_oneof![0..2_000_u64, any::<u64>()],
+            cpus: u32,
+        ) {
+            let encoded = class_rate(BitsPerSecond(rate), Nanoseconds(burst), cpus);
+            prop_assert!(encoded.lease_ns <= encoded.burst_ns);
+            prop_assert!(encoded.lease_ns <= MAX_LEASE_NS);
+            prop_assert!(encoded.burst_ns >= burst);
+            prop_assert!(rate == 0 || encoded.burst_ns > 0);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Decide: which rate every class gets and where every slot goes.
+
+mod damping;
+mod encode;
+mod placement;
+mod rates;
+
+pub use damping::next_rates;
+pub use encode::class_rate;
+pub use placement::{Balancer, MAX_MOVES, Move, evict, round_robin};
+pub use rates::{Allotment, Claim, allot, starting_room};

@@ -1,0 +1,47 @@
+//! A policy: interfaces, classes, sets and rules, checked and with every name resolved.
+//!
+//! This is what a policy *means*; how it is written in a file, and the messages about it, belong to
+//! the shell (`stormbolt/src/config`). A [`Policy`] that exists is valid as far as one policy can
+//! tell: names are resolved to indices, limits are kept, guarantees fit their links.
+
+mod class;
+mod interface;
+mod rule;
+
+pub use class::{Class, CpuSet};
+pub use interface::{AttachMode, Interface};
+pub use rule::{Action, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::Nanoseconds;
+
+/// One document, applied as a whole under one generation number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The controller's period Δt, 10 ms to 10 s.
+    pub interval: Nanoseconds,
+    /// Interfaces to attach to; at most [`stormbolt_common::limits::MAX_INTERFACES`].
+    pub interfaces: Vec<Interface>,
+    /// Classes; at least one, at most [`stormbolt_common::limits::MAX_CLASSES`]. Rules and
+    /// `default_class` refer to them by position.
+    pub classes: Vec<Class>,
+    /// Rules, first match wins; at most [`stormbolt_common::limits::MAX_RULES`]. Sets are already
+    /// resolved to their prefixes.
+    pub rules: Vec<Rule>,
+    /// Position of the class of packets that no rule matches.
+    pub default_class: usize,
+    /// What happens to malformed IP packets.
+    pub malformed: Malformed,
+}
+
+/// What happens to a packet whose headers contradict themselves or the frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Malformed {
+    /// Dropped and counted by reason.
+    #[default]
+    Drop,
+    /// Passed to the stack and counted.
+    Pass,
+}

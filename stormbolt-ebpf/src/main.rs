@@ -1,0 +1,29 @@
+//! StormBolt's XDP program: one program, attached to every interface in the policy.
+#![no_std]
+#![no_main]
+#![feature(core_intrinsics)]
+#![expect(internal_features, reason = "compare-and-swap on BPF is only reachable as an intrinsic")]
+
+mod kernel;
+
+use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use stormbolt_common::outcome::Outcome;
+use stormbolt_ebpf::pipeline;
+
+use crate::kernel::packet::XdpPacket;
+use crate::kernel::tables::MapTables;
+
+/// Takes every frame that arrives through the stages. The only place where an outcome becomes a
+/// verdict.
+#[xdp]
+pub(crate) fn stormbolt(context: XdpContext) -> u32 {
+    let packet = XdpPacket::new(&context);
+    let mut tables = MapTables::new(&context);
+    match pipeline::process(&packet, &mut tables) {
+        Outcome::ClassSteered => xdp_action::XDP_REDIRECT,
+        outcome if outcome.is_drop() => xdp_action::XDP_DROP,
+        _ => xdp_action::XDP_PASS,
+    }
+}

@@ -1,0 +1,102 @@
+//! The way of a packet through the stages.
+
+use stormbolt_common::limits::{MAX_CLASSES, cell};
+use stormbolt_common::outcome::Outcome;
+use stormbolt_common::policy::{PolicyHeader, VERDICT_DROP, VERDICT_PASS};
+
+use crate::classify::{Arrival, classify};
+use crate::count::count;
+use crate::packet::PacketBytes;
+use crate::parse::{Headers, ParseError, parse};
+use crate::police::police;
+use crate::steer::{Steered, steer};
+use crate::tables::Tables;
+
+/// Takes a packet through all stages and counts its outcome, once.
+#[inline(always)]
+pub fn process<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> Outcome {
+    let bytes = frame_bytes(packet);
+    let interface = tables.interface();
+    let outcome = match (interface, tables.policy()) {
+        (Some(interface), Some(policy)) => {
+            managed(packet, tables, &policy, Arrival { interface, length: bytes })
+        }
+        _ => Outcome::Unconfigured,
+    };
+    tables.count_outcome(interface.unwrap_or(0), outcome, u64::from(bytes));
+    outcome
+}
+
+#[inline(always)]
+fn managed<P: PacketBytes + ?Sized, T: Tables>(
+    packet: &P,
+    tables: &mut T,
+    policy: &PolicyHeader,
+    arrival: Arrival,
+) -> Outcome {
+    let headers = match parse(packet) {
+        Ok(headers) => headers,
+        Err(error) => return unclassified(error, policy),
+    };
+    let Ok(rule) = classify(policy, tables, &headers, arrival) else {
+        return Outcome::Unconfigured;
+    };
+    let verdict = match rule {
+        Some(rule) => {
+            tables.count_rule(rule.counter, u64::from(arrival.length));
+            rule.verdict
+        }
+        None => policy.default_class,
+    };
+    match verdict {
+        VERDICT_PASS => Outcome::RulePassed,
+        VERDICT_DROP => Outcome::RuleDropped,
+        class if class < MAX_CLASSES => in_class(tables, class, &headers, arrival),
+        _ => Outcome::Unconfigured,
+    }
+}
+
+/// The outcome of a frame that the parser did not take.
+#[inline(always)]
+const fn unclassified(error: ParseError, policy: &PolicyHeader) -> Outcome {
+    let outcome = error.outcome();
+    if outcome.is_drop() && policy.malformed_pass != 0 {
+        return Outcome::MalformedPassed;
+    }
+    outcome
+}
+
+#[inline(always)]
+fn in_class<T: Tables>(
+    tables: &mut T,
+    class: u32,
+    headers: &Headers,
+    arrival: Arrival,
+) -> Outcome {
+    let bytes = u64::from(arrival.length);
+    let clock = tables.clock();
+    let Some(state) = tables.class(cell(arrival.interface, class)) else {
+        return Outcome::Unconfigured;
+    };
+    let within = police(state.rate, &mut state.cell.lease, state.bucket, &clock, bytes);
+    count(state.cell, within, bytes);
+    let cpu_set = state.rate.cpu_set;
+    if !within {
+        return Outcome::OverRate;
+    }
+    let Some(cpu_set) = cpu_set.checked_sub(1) else {
+        return Outcome::ClassPassed;
+    };
+    match steer(tables, cpu_set, headers) {
+        Steered::InPlace => Outcome::ClassPassed,
+        Steered::Redirected => Outcome::ClassSteered,
+    }
+}
+
+/// The frame's length; frames are far below 4 GiB.
+#[inline(always)]
+#[expect(clippy::as_conversions, reason = "a frame has less than 2^32 bytes")]
+#[expect(clippy::cast_possible_truncation, reason = "a frame has less than 2^32 bytes")]
+fn frame_bytes<P: PacketBytes + ?Sized>(packet: &P) -> u32 {
+    packet.length() as u32
+}

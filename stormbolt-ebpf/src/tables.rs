@@ -1,0 +1,66 @@
+//! What the stages see of the maps.
+
+use stormbolt_common::Address;
+use stormbolt_common::classifier::{Field, RuleBitmap};
+use stormbolt_common::counters::ClassCell;
+use stormbolt_common::outcome::Outcome;
+use stormbolt_common::police::ClassRate;
+use stormbolt_common::policy::{PolicyHeader, RuleEntry};
+
+use crate::police::{Bucket, Clock};
+
+/// The compiled rules of one policy.
+pub trait Rules {
+    /// Rules that accept `value` of a field with a direct table.
+    fn of_value(&self, field: Field, value: u32) -> Option<&RuleBitmap>;
+    /// Rules that accept the source address.
+    fn of_source(&self, address: &Address) -> Option<&RuleBitmap>;
+    /// Rules that accept the destination address.
+    fn of_destination(&self, address: &Address) -> Option<&RuleBitmap>;
+    /// The bitmap that accepts everything.
+    fn all(&self) -> Option<&RuleBitmap>;
+    /// What rule number `rule` does.
+    fn rule(&self, rule: u32) -> Option<RuleEntry>;
+}
+
+/// Everything about one class on one interface, seen from the CPU that runs.
+pub struct ClassState<'a, B> {
+    /// The rate in force.
+    pub rate: &'a ClassRate,
+    /// Counters and lease of this CPU.
+    pub cell: &'a mut ClassCell,
+    /// The bucket that all CPUs share.
+    pub bucket: &'a B,
+}
+
+/// All tables, bound to the policy that was in force when the packet arrived.
+pub trait Tables: Rules {
+    /// The buckets' type.
+    type Bucket: Bucket;
+    /// The clock's type.
+    type Clock: Clock;
+
+    /// Head of the policy in force; `None` before the first.
+    fn policy(&self) -> Option<PolicyHeader>;
+    /// Index of the interface that the packet arrived on; `None` when it is not ours.
+    fn interface(&self) -> Option<u32>;
+    /// State of the class in `cell` ([`stormbolt_common::limits::cell`]).
+    fn class(&mut self, cell: u32) -> Option<ClassState<'_, Self::Bucket>>;
+    /// The clock.
+    fn clock(&self) -> Self::Clock;
+    /// Seed of the flow hash.
+    fn hash_seed(&self) -> u64;
+    /// CPU of a slot ([`stormbolt_common::steer::slot`]); `None` for packets that stay.
+    fn cpu_of_slot(&self, slot: u32) -> Option<u32>;
+    /// The CPU that runs.
+    fn this_cpu(&self) -> u32;
+    /// Hands the packet to the queue of `cpu`; `false` when that CPU has none.
+    fn redirect(&mut self, cpu: u32) -> bool;
+
+    /// Adds one packet to a slot's load.
+    fn count_slot(&mut self, slot: u32);
+    /// Adds one packet to a rule's counter.
+    fn count_rule(&mut self, counter: u32, bytes: u64);
+    /// Adds one packet to an outcome's counter.
+    fn count_outcome(&mut self, interface: u32, outcome: Outcome, bytes: u64);
+}

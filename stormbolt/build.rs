@@ -1,0 +1,20 @@
+//! Puts the BPF objects where `include_bytes!` finds them: see `xtask::ebpf::embed`.
+
+use std::{env, io, path::Path, process::ExitCode};
+
+fn main() -> ExitCode {
+    let (Some(crate_dir), Some(out_dir)) =
+        (env::var_os("CARGO_MANIFEST_DIR"), env::var_os("OUT_DIR"))
+    else {
+        eprintln!("error: this is a build script, for cargo to run");
+        return ExitCode::FAILURE;
+    };
+    let mut directives = io::stdout().lock();
+    match xtask::ebpf::embed::embed(Path::new(&crate_dir), Path::new(&out_dir), &mut directives) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

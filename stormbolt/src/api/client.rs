@@ -1,0 +1,289 @@
+//! The client of the API, for the command line and the demo.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper::{Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
+
+use super::documents::{Applied, ClassChange, DOCUMENT_VERSION, Problem};
+use crate::daemon::DEFAULT_SOCKET;
+
+/// How long the daemon may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long it may take over a policy, which can hold a million prefixes.
+const POLICY_TIMEOUT: Duration = Duration::from_mins(1);
+/// The largest answer that is read, in bytes: a policy with all its prefixes written out.
+const MAX_ANSWER: usize = 256 << 20;
+
+/// Why there is no answer, or not the one that was hoped for.
+#[derive(Debug, Error)]
+pub enum ClientError {
+    /// Nobody listens on the socket.
+    #[error("the daemon is not reachable at {}", path.display())]
+    NotReachable {
+        /// The socket.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The socket is not ours to use.
+    #[error("not permitted to use {}", path.display())]
+    NotPermitted {
+        /// The socket.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The daemon took too long.
+    #[error("the daemon did not answer within {seconds} s at {}", path.display())]
+    TimedOut {
+        /// The socket.
+        path: PathBuf,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The daemon refused.
+    #[error("{}", problem.error)]
+    Problem {
+        /// The status of HTTP.
+        status: u16,
+        /// What is wrong.
+        problem: Problem,
+    },
+    /// The connection broke off.
+    #[error("the daemon broke off")]
+    BrokenOff(#[source] hyper::Error),
+    /// The answer makes no sense.
+    #[error("the daemon's answer is not understood: {0}")]
+    Answer(String),
+    /// No threads or memory.
+    #[error("cannot set up the connection")]
+    Runtime(#[source] io::Error),
+}
+
+impl ClientError {
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::NotReachable { path, .. } if path == Path::new(DEFAULT_SOCKET) => {
+                Some("is it running? Start it with: sudo stormbolt run".to_owned())
+            }
+            Self::NotReachable { path, .. } => Some(format!(
+                "is it running? Start it with: sudo stormbolt run --socket {}",
+                path.display()
+            )),
+            Self::NotPermitted { .. } => {
+                Some("run this as root, or as a member of the socket's group".to_owned())
+            }
+            Self::Answer(_) => {
+                Some("do the daemon's version and this one differ?".to_owned())
+            }
+            Self::TimedOut { .. }
+            | Self::Problem { .. }
+            | Self::BrokenOff(_)
+            | Self::Runtime(_) => None,
+        }
+    }
+}
+
+/// Asks the daemon at one socket; every request has a connection of its own.
+#[derive(Debug)]
+pub struct Client {
+    path: PathBuf,
+    runtime: Runtime,
+    timeout: Duration,
+}
+
+impl Client {
+    /// A client of the daemon at `path`. Does not connect yet.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no more descriptors.
+    pub fn new(path: &Path) -> Result<Self, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(ClientError::Runtime)?;
+        Ok(Self { path: path.to_owned(), runtime, timeout: TIMEOUT })
+    }
+
+    /// Waits for `timeout` at most, policies excepted.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Runs `work` on the client's runtime, for callers that wait for other things too.
+    pub fn block_on<F: Future>(&self, work: F) -> F::Output {
+        self.runtime.block_on(work)
+    }
+
+    /// Gets the document at `path`, `/v1/status` for example.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.block_on(self.get_async(path))
+    }
+
+    /// Like [`Self::get`], within [`Self::block_on`].
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub async fn get_async<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        document(&self.ask(Method::GET, path, String::new(), self.timeout).await?)
+    }
+
+    /// Gets the policy in force, as a policy file.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn policy(&self) -> Result<String, ClientError> {
+        let answer = self.ask(Method::GET, "/v1/policy", String::new(), self.timeout);
+        String::from_utf8(self.block_on(answer)?.into())
+            .map_err(|error| ClientError::Answer(error.to_string()))
+    }
+
+    /// Puts the text of a policy file into force, or only has it checked. `name` is what the file is
+    /// called in messages.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn put_policy(
+        &self,
+        name: &str,
+        text: String,
+        dry_run: bool,
+    ) -> Result<Applied, ClientError> {
+        let path = format!("/v1/policy?name={}&dry_run={dry_run}", percent_encoded(name));
+        let timeout = self.timeout.max(POLICY_TIMEOUT);
+        document(&self.block_on(self.ask(Method::PUT, &path, text, timeout))?)
+    }
+
+    /// Changes class `name`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn patch_class(&self, name: &str, change: &ClassChange) -> Result<Applied, ClientError> {
+        let path = format!("/v1/classes/{}", percent_encoded(name));
+        let body = serde_json::to_string(change)
+            .map_err(|error| ClientError::Answer(error.to_string()))?;
+        document(&self.block_on(self.ask(Method::PATCH, &path, body, self.timeout))?)
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        limit: Duration,
+    ) -> Result<Bytes, ClientError> {
+        match tokio::time::timeout(limit, self.exchange(method, path, body)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                Err(ClientError::TimedOut { path: self.path.clone(), seconds: limit.as_secs() })
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<Bytes, ClientError> {
+        let stream =
+            UnixStream::connect(&self.path).await.map_err(|error| self.not_connected(error))?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream))
+                .await
+                .map_err(ClientError::BrokenOff)?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "stormbolt")
+            .body(Full::from(body))
+            .map_err(|error| ClientError::Answer(error.to_string()))?;
+        let answer = async {
+            let answer = sender.send_request(request).await.map_err(ClientError::BrokenOff)?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, MAX_ANSWER)
+                .collect()
+                .await
+                .map_err(|error| ClientError::Answer(error.to_string()))?;
+            checked(head.status, body.to_bytes())
+        };
+        // The connection is driven here and dropped with the answer.
+        tokio::select! {
+            biased;
+            answer = answer => answer,
+            Err(error) = connection => Err(ClientError::BrokenOff(error)),
+        }
+    }
+
+    fn not_connected(&self, source: io::Error) -> ClientError {
+        let path = self.path.clone();
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            ClientError::NotPermitted { path, source }
+        } else {
+            ClientError::NotReachable { path, source }
+        }
+    }
+}
+
+fn checked(status: StatusCode, body: Bytes) -> Result<Bytes, ClientError> {
+    if status.is_success() {
+        return Ok(body);
+    }
+    // Requests that are no HTTP at all are answered without a document.
+    let problem = serde_json::from_slice(&body).unwrap_or_else(|_| Problem {
+        version: DOCUMENT_VERSION,
+        error: format!("the daemon answered {status}"),
+        findings: Vec::new(),
+    });
+    Err(ClientError::Problem { status: status.as_u16(), problem })
+}
+
+fn document<T: DeserializeOwned>(body: &Bytes) -> Result<T, ClientError> {
+    serde_json::from_slice(body).map_err(|error| ClientError::Answer(error.to_string()))
+}
+
+/// Encodes everything but unreserved characters (RFC 3986 section 2.3).
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            let digits = format!("%{byte:02X}");
+            encoded.push_str(&digits);
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_safe_in_addresses() {
+        assert_eq!(percent_encoded("web-1.a_b~"), "web-1.a_b~");
+        assert_eq!(percent_encoded("/tmp/ä?&#%"), "%2Ftmp%2F%C3%A4%3F%26%23%25");
+    }
+}

@@ -1,0 +1,223 @@
+//! The JSON documents of the API and of `-o json`: stable, versioned, integer units in the key.
+
+use serde::{Deserialize, Serialize};
+use stormbolt_control::units::BitsPerSecond;
+
+use crate::config::Finding;
+
+/// Version of all documents; raised when a field changes its meaning or goes away.
+pub const DOCUMENT_VERSION: u32 = 1;
+
+/// Answer of `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// Version of the daemon, as in `Cargo.toml`.
+    pub daemon_version: String,
+    /// Process number of the daemon.
+    pub pid: u32,
+    /// Seconds since the daemon started.
+    pub uptime_seconds: u64,
+    /// Generation of the policy in force.
+    pub generation: u32,
+    /// Where the policy in force came from: a path, or `api`.
+    pub policy_source: String,
+    /// The controller's period.
+    pub interval_milliseconds: u64,
+    /// Ticks since the daemon started.
+    pub ticks: u64,
+    /// Time that the last tick took.
+    pub last_tick_microseconds: u64,
+    /// Interfaces, classes and rules in the policy.
+    pub interface_count: usize,
+    /// Classes in the policy.
+    pub class_count: usize,
+    /// Rules in the policy.
+    pub rule_count: usize,
+    /// Things that the operator should know, for example a fallback to generic mode.
+    pub notices: Vec<String>,
+}
+
+/// Answer of `GET /v1/interfaces`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interfaces {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// One per interface of the policy.
+    pub interfaces: Vec<InterfaceStatus>,
+}
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub ifindex: u32,
+    /// `native` or `generic`.
+    pub mode: String,
+    /// What the link carries.
+    pub capacity_bits_per_second: BitsPerSecond,
+    /// Frames that arrived since attaching.
+    pub received_packets: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
+    /// Frames by what became of them; each frame is in exactly one.
+    pub outcomes: Vec<OutcomeCount>,
+}
+
+/// Frames with one outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeCount {
+    /// Name of the outcome, for example `over_rate`.
+    pub outcome: String,
+    /// Whether such frames are dropped.
+    pub dropped: bool,
+    /// Frames.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Answer of `GET /v1/classes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Classes {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// One per class and interface, in the order of the policy.
+    pub classes: Vec<ClassStatus>,
+}
+
+/// One class on one interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClassStatus {
+    /// Name of the class.
+    pub name: String,
+    /// Name of the interface.
+    pub interface: String,
+    /// Priority, 0 first.
+    pub priority: u8,
+    /// Guaranteed rate.
+    pub guarantee_bits_per_second: BitsPerSecond,
+    /// Highest rate; the interface's capacity where the policy names none.
+    pub ceil_bits_per_second: BitsPerSecond,
+    /// The rate in force, as the controller last set it.
+    pub rate_bits_per_second: BitsPerSecond,
+    /// Traffic that arrived in the last interval, drops included.
+    pub offered_bits_per_second: BitsPerSecond,
+    /// Traffic that passed in the last interval.
+    pub passed_bits_per_second: BitsPerSecond,
+    /// Packets passed since the class exists.
+    pub passed_packets: u64,
+    /// Bytes passed since the class exists.
+    pub passed_bytes: u64,
+    /// Packets dropped for want of tokens since the class exists.
+    pub dropped_packets: u64,
+    /// Bytes dropped for want of tokens since the class exists.
+    pub dropped_bytes: u64,
+    /// CPUs that the class's flows are spread over; empty: they stay where they arrive.
+    pub cpus: Vec<u32>,
+}
+
+/// Answer of `GET /v1/rules`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rules {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// The rules in order.
+    pub rules: Vec<RuleStatus>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleStatus {
+    /// Position, from 1.
+    pub position: usize,
+    /// Its name.
+    pub name: String,
+    /// What it matches, in the words of the policy file.
+    pub matches: String,
+    /// The class, or `pass`, or `drop`.
+    pub action: String,
+    /// Packets that it matched since it exists.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Answer of `GET /v1/cpus`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cpus {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// One per possible CPU.
+    pub cpus: Vec<CpuStatus>,
+}
+
+/// One CPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuStatus {
+    /// Its number.
+    pub cpu: u32,
+    /// Packets that the program saw on it since it was loaded.
+    pub received_packets: u64,
+    /// Packets per second that the program saw on it in the last interval.
+    pub received_packets_per_second: u64,
+    /// Slots, over all CPU sets, that lead to it.
+    pub slots: usize,
+    /// Packets per second of those slots in the last interval.
+    pub steered_packets_per_second: u64,
+}
+
+/// Answer of `PUT /v1/policy` and `PATCH /v1/classes/{name}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// Generation in force now.
+    pub generation: u32,
+    /// What the daemon noticed about the policy without refusing it.
+    pub warnings: Vec<Finding>,
+}
+
+/// Result of `stormbolt check -o json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// Whether the policy can be applied.
+    pub valid: bool,
+    /// Errors and warnings, in the order of the text.
+    pub findings: Vec<Finding>,
+}
+
+/// Body of `PATCH /v1/classes/{name}`: what is given is changed. Values as in a policy file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassChange {
+    /// 0 to 7.
+    pub priority: Option<u8>,
+    /// Guaranteed rate, `500Mbit`.
+    pub rate: Option<String>,
+    /// Highest rate; `capacity` for the interface's capacity.
+    pub ceil: Option<String>,
+    /// Depth of the bucket, `20ms` or `64KiB`.
+    pub burst: Option<String>,
+    /// 1 to 1000.
+    pub weight: Option<u32>,
+    /// `0-1,3`; `none` to leave packets where they arrive.
+    pub cpus: Option<String>,
+}
+
+/// Body of every answer that is not a success.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// What went wrong, on one line.
+    pub error: String,
+    /// For an invalid policy: each finding with its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}

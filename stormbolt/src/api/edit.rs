@@ -1,0 +1,163 @@
+//! Changes of the policy, one at a time.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use stormbolt_control::policy::Policy;
+use thiserror::Error;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::spawn_blocking;
+
+use super::class_change::changed;
+use super::documents::{Applied, ClassChange, DOCUMENT_VERSION};
+use super::problem::ApiError;
+use crate::config::{self, Finding, LoadError, Loaded};
+use crate::daemon::{BoxedError, Handle, Unanswered, with_causes};
+
+/// How long a change waits for the one before it.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+/// Source of policies that came without a name.
+const API: &str = "api";
+
+/// Changes the policy of a machine.
+///
+/// Reading a policy, changing it and putting it into force is one step: nobody else's change is
+/// lost in between. It also keeps all but one large policy out of memory.
+#[derive(Clone)]
+pub struct Editor {
+    handle: Handle,
+    turn: Arc<Mutex<()>>,
+}
+
+/// The right to change the policy.
+pub(super) struct Turn<'e> {
+    handle: &'e Handle,
+    _guard: MutexGuard<'e, ()>,
+}
+
+/// Why the policy file was not loaded again.
+#[derive(Debug, Error)]
+pub enum ReloadError {
+    /// It cannot be read or is not a policy.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// This machine cannot run it.
+    #[error("cannot apply the policy")]
+    Apply(#[source] BoxedError),
+    /// The machine did not answer.
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+}
+
+impl ReloadError {
+    /// What is wrong, a line each; for an invalid policy with the places and the text there.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Load(LoadError::Policy(error)) => {
+                config::render(error, false).lines().map(str::to_owned).collect()
+            }
+            Self::Load(_) | Self::Apply(_) | Self::Unanswered(_) => vec![with_causes(self)],
+        }
+    }
+}
+
+impl Editor {
+    /// For the machine behind `handle`.
+    pub fn new(handle: Handle) -> Self {
+        Self { handle, turn: Arc::default() }
+    }
+
+    /// The way to the machine.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Puts the policy file into force and returns its generation.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a policy or this machine cannot run it; the policy in force stays.
+    pub async fn reload(&self, path: &Path) -> Result<u32, ReloadError> {
+        let _guard = self.turn.lock().await;
+        let path = path.to_owned();
+        let source = path.display().to_string();
+        let (loaded, _text) = blocking(move || config::load(&path)).await?;
+        let warnings = loaded.warnings.render(false);
+        warnings.lines().for_each(|line| tracing::warn!("{line}"));
+        let applied = self.handle.ask(move |running| running.apply(loaded.policy, &source)).await?;
+        applied.map_err(ReloadError::Apply)
+    }
+
+    /// Waits for the right to change the policy.
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, ApiError> {
+        match tokio::time::timeout(MAX_WAIT, self.turn.lock()).await {
+            Ok(guard) => Ok(Turn { handle: &self.handle, _guard: guard }),
+            Err(_) => Err(Unanswered::Busy.into()),
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Puts a policy file into force, or only checks it.
+    pub(super) async fn replace(
+        &self,
+        name: Option<String>,
+        text: String,
+        dry_run: bool,
+    ) -> Result<Applied, ApiError> {
+        let name = name.unwrap_or_else(|| API.to_owned());
+        let source = name.clone();
+        let loaded = blocking(move || config::parse(&name, &text)).await?;
+        if dry_run {
+            let generation = self.handle.ask(|running| running.machine().generation()).await?;
+            return Ok(applied(generation, loaded.warnings.findings()));
+        }
+        self.apply(loaded, source).await
+    }
+
+    /// Changes one class of the policy in force.
+    pub(super) async fn change_class(
+        &self,
+        name: String,
+        change: ClassChange,
+    ) -> Result<Applied, ApiError> {
+        let policy: Policy = self.handle.ask(|running| running.machine().policy().clone()).await?;
+        let loaded = blocking(move || changed(&policy, &name, &change)).await?;
+        self.apply(loaded, API.to_owned()).await
+    }
+
+    async fn apply(&self, loaded: Loaded, source: String) -> Result<Applied, ApiError> {
+        let warnings = loaded.warnings.findings();
+        let policy = loaded.policy;
+        match self.handle.ask(move |running| running.apply(policy, &source)).await? {
+            Ok(generation) => Ok(applied(generation, warnings)),
+            Err(error) => {
+                let reason = with_causes(error.as_ref());
+                let message = format!("this machine cannot run the policy: {reason}");
+                Err(ApiError::new(StatusCode::CONFLICT, message))
+            }
+        }
+    }
+}
+
+fn applied(generation: u32, warnings: Vec<Finding>) -> Applied {
+    Applied { version: DOCUMENT_VERSION, generation, warnings }
+}
+
+/// Keeps what takes long off the thread that answers. A panic goes on in the caller.
+async fn blocking<T, F>(work: F) -> T
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    match spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Cancelled: the runtime ends, and with it whoever waits here.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

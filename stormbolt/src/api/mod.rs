@@ -1,0 +1,34 @@
+//! The control API: HTTP/1.1 with JSON documents over a unix socket.
+//!
+//! Who may open the socket may do everything: it belongs to the daemon's user and group (0660).
+//! Finer rights by the credentials of the peer (`SO_PEERCRED`) are to come.
+//!
+//! | | | |
+//! |---|---|---|
+//! | GET | `/v1/status`, `/v1/interfaces`, `/v1/classes`, `/v1/rules`, `/v1/cpus` | [`documents`] |
+//! | GET | `/v1/policy` | the policy in force as TOML |
+//! | PUT | `/v1/policy?name=FILE&dry_run=true` | a policy file → [`documents::Applied`] |
+//! | PATCH | `/v1/classes/{name}` | [`documents::ClassChange`] → [`documents::Applied`] |
+//!
+//! Every other answer is a [`documents::Problem`]: 400 for what cannot be read, 404 and 405 for what
+//! is not there, 408 and 413 for bodies that are too slow or too large, 409 for a policy that this
+//! machine cannot run, 422 for an invalid one, 503 when the daemon has too much to do.
+
+mod body;
+pub mod client;
+mod class_change;
+pub mod documents;
+mod edit;
+mod problem;
+mod routes;
+mod server;
+
+#[cfg(test)]
+pub(crate) mod test_server;
+#[cfg(test)]
+mod tests;
+
+pub use edit::{Editor, ReloadError};
+pub use problem::ApiError;
+pub use routes::router;
+pub use server::{ServerError, serve_connections};

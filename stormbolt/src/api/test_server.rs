@@ -1,0 +1,50 @@
+//! A daemon with a machine without a kernel, for tests.
+
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::client::Client;
+use crate::daemon::fake::{POLICY, Traces};
+use crate::daemon::{Event, Options, RunError, serve};
+
+/// A daemon on a thread of its own.
+pub(crate) struct Server {
+    _directory: TempDir,
+    pub(crate) socket: PathBuf,
+    events: mpsc::Sender<Event>,
+    thread: Option<JoinHandle<Result<(), RunError>>>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("policy.toml");
+        std::fs::write(&config, POLICY).unwrap();
+        let socket = directory.path().join("socket");
+        let options = Options { config, socket: socket.clone() };
+        let (events, received) = mpsc::channel(1);
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let start = |policy| Ok(Traces::default().start(policy));
+            runtime.block_on(serve(&options, start, received, |_| ready.send(()).unwrap_or(())))
+        });
+        is_ready.recv().unwrap();
+        Self { _directory: directory, socket, events, thread: Some(thread) }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&self.socket).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.events.blocking_send(Event::Stop).unwrap();
+        self.thread.take().unwrap().join().unwrap().unwrap();
+    }
+}

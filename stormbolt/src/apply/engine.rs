@@ -1,0 +1,308 @@
+//! Observe, decide, apply: the policy in force and what it takes to keep it so.
+
+use std::collections::BTreeMap;
+
+use stormbolt_common::counters::PacketCounter;
+use stormbolt_common::limits::SLOTS_PER_CPU_SET;
+use stormbolt_common::outcome::Outcome;
+use stormbolt_common::steer::entry_for_cpu;
+use stormbolt_control::controller::{Command, Controller};
+use stormbolt_control::observe::{CellCounters, Observation};
+use stormbolt_control::policy::{AttachMode, Interface, Policy};
+use stormbolt_control::units::Nanoseconds;
+
+use super::error::ApplyError;
+use super::plan::{Numbers, RuleKey, rate_entry, rule_key, tables};
+use crate::datapath::{AttachedMode, Attachment, Datapath};
+
+/// The loaded data path under a policy. Dropping it detaches everything.
+pub struct Engine {
+    pub(super) datapath: Datapath,
+    pub(super) policy: Policy,
+    pub(super) controller: Controller,
+    pub(super) numbers: Numbers,
+    pub(super) attachments: BTreeMap<String, Attachment>,
+    pub(super) baselines: Baselines,
+    pub(super) received: Received,
+    notices: Vec<String>,
+}
+
+/// Counters as they stood when a number was given to a class, rule or interface, since numbers are
+/// given out again while the counters in the kernel only grow.
+#[derive(Default)]
+pub(super) struct Baselines {
+    pub(super) cells: BTreeMap<(String, String), CellCounters>,
+    pub(super) rules: BTreeMap<RuleKey, PacketCounter>,
+    pub(super) outcomes: BTreeMap<(String, Outcome), PacketCounter>,
+}
+
+/// Packets per CPU at the last two ticks.
+#[derive(Default)]
+pub(super) struct Received {
+    pub(super) at: Nanoseconds,
+    pub(super) packets: Vec<u64>,
+    pub(super) per_second: Vec<u64>,
+}
+
+impl Engine {
+    /// Loads the program, puts `policy` into force and attaches to its interfaces.
+    ///
+    /// # Errors
+    /// The kernel refuses; nothing stays attached.
+    pub fn start(policy: Policy, hash_seed: u64) -> Result<Self, ApplyError> {
+        let nothing = Policy {
+            interfaces: Vec::new(),
+            classes: Vec::new(),
+            rules: Vec::new(),
+            ..policy.clone()
+        };
+        let mut engine = Self {
+            datapath: Datapath::load(hash_seed)?,
+            controller: Controller::new(&nothing),
+            policy: nothing,
+            numbers: Numbers::none(),
+            attachments: BTreeMap::new(),
+            baselines: Baselines::default(),
+            received: Received::default(),
+            notices: Vec::new(),
+        };
+        engine.apply(policy)?;
+        Ok(engine)
+    }
+
+    /// Puts `policy` into force as a whole and returns its generation.
+    ///
+    /// # Errors
+    /// The policy does not fit or the kernel refuses; the policy in force stays in force.
+    pub fn apply(&mut self, policy: Policy) -> Result<u32, ApplyError> {
+        let mut controller = self.controller.clone();
+        controller.set_policy(&policy);
+        let numbers = self.numbers.under(&policy, controller.cpu_sets())?;
+        let generation = next_generation(self.datapath.generation());
+        let tables = tables(&policy, &controller, &numbers, generation, self.datapath.cpus())?;
+        for cpu in controller.cpu_sets().iter().flat_map(|set| &set.0) {
+            self.datapath.enable_cpu(*cpu)?;
+        }
+        // Attached before the policy is in force, so that a failure leaves the old one; until then
+        // their packets pass as those of no interface of ours.
+        let mut attached = Vec::new();
+        for interface in &policy.interfaces {
+            if !self.attachments.contains_key(&interface.name) {
+                attached.push((
+                    interface.name.clone(),
+                    self.datapath.attach(&interface.name, interface.mode)?,
+                ));
+            }
+        }
+        self.write_placement(&controller, &numbers);
+        self.datapath.install(&tables)?;
+
+        self.attachments.extend(attached);
+        self.take_baselines(&policy, &numbers);
+        self.policy = policy;
+        self.controller = controller;
+        self.numbers = numbers;
+        self.settle_interfaces();
+        Ok(generation)
+    }
+
+    /// One interval of the control line at time `now`.
+    pub fn tick(&mut self, now: Nanoseconds) {
+        let observation = self.observe(now);
+        for command in self.controller.tick(&observation) {
+            self.carry_out(command);
+        }
+        self.measure_cpus(now);
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Generation of the policy in force.
+    pub fn generation(&self) -> u32 {
+        self.datapath.generation()
+    }
+
+    /// What the operator should know about the attachments.
+    pub fn notices(&self) -> Vec<String> {
+        let fallbacks = self.attachments.iter().filter_map(|(name, attachment)| {
+            let reason = attachment.fallback.as_ref()?;
+            Some(format!(
+                "interface {name} runs in generic mode, which is slower: its driver refused native \
+                 mode ({reason})"
+            ))
+        });
+        fallbacks.chain(self.notices.iter().cloned()).collect()
+    }
+
+    fn observe(&self, now: Nanoseconds) -> Observation {
+        let classes = 0..self.policy.classes.len();
+        let cells_of = |interface| {
+            let counters = |class| match self.numbers.cell(interface, class) {
+                Some(cell) => self.datapath.cell_counters(cell),
+                None => CellCounters::default(),
+            };
+            classes.clone().map(counters).collect()
+        };
+        Observation {
+            now,
+            cells: (0..self.policy.interfaces.len()).map(cells_of).collect(),
+            slot_packets: self
+                .numbers
+                .cpu_sets
+                .iter()
+                .map(|&cpu_set| self.datapath.slot_packets(cpu_set))
+                .collect(),
+        }
+    }
+
+    fn carry_out(&self, command: Command) {
+        match command {
+            Command::SetRate { interface, class, rate } => {
+                let entry = rate_entry(
+                    &self.policy,
+                    &self.controller,
+                    &self.numbers,
+                    class,
+                    rate,
+                    self.datapath.cpus(),
+                );
+                if let Some(cell) = self.numbers.cell(interface, class) {
+                    self.datapath.set_rate(cell, entry);
+                }
+            }
+            Command::MoveSlot { cpu_set, slot, cpu } => {
+                if let Some(&number) = self.numbers.cpu_sets.get(cpu_set) {
+                    self.set_slot(number, slot, cpu);
+                }
+            }
+        }
+    }
+
+    fn write_placement(&self, controller: &Controller, numbers: &Numbers) {
+        for (placement, &number) in controller.placement().iter().zip(&numbers.cpu_sets) {
+            for (slot, &cpu) in placement.iter().enumerate() {
+                self.set_slot(number, slot, cpu);
+            }
+        }
+    }
+
+    fn set_slot(&self, cpu_set: u32, slot: usize, cpu: u32) {
+        if let Ok(slot) = u32::try_from(slot) {
+            self.datapath.set_slot(cpu_set * SLOTS_PER_CPU_SET + slot, entry_for_cpu(cpu));
+        }
+    }
+
+    /// Lets the interfaces of the policy be seen, and lets go of those that are not in it.
+    fn settle_interfaces(&mut self) {
+        self.notices.clear();
+        let names: Vec<String> = self.policy.interfaces.iter().map(|one| one.name.clone()).collect();
+        let gone: Vec<String> =
+            self.attachments.keys().filter(|name| !names.contains(name)).cloned().collect();
+        for name in gone {
+            if let Some(attachment) = self.attachments.remove(&name) {
+                self.datapath.set_interface(attachment.ifindex, None);
+            }
+        }
+        for (interface, number) in
+            self.policy.interfaces.clone().into_iter().zip(self.numbers.interfaces.clone())
+        {
+            self.settle_mode(&interface);
+            if let Some(attachment) = self.attachments.get(&interface.name) {
+                self.datapath.set_interface(attachment.ifindex, Some(number));
+            }
+        }
+    }
+
+    /// Attaches anew where the policy asks for another mode than the one that runs.
+    fn settle_mode(&mut self, interface: &Interface) {
+        let wanted = match interface.mode {
+            AttachMode::Auto => return,
+            AttachMode::Native => AttachedMode::Native,
+            AttachMode::Generic => AttachedMode::Generic,
+        };
+        let name = &interface.name;
+        if self.attachments.get(name).is_none_or(|attachment| attachment.mode == wanted) {
+            return;
+        }
+        self.attachments.remove(name);
+        let attached = self.datapath.attach(name, interface.mode).or_else(|error| {
+            self.notices.push(format!(
+                "interface {name} keeps the mode that it can: {} mode is not possible ({error})",
+                wanted.name()
+            ));
+            self.datapath.attach(name, AttachMode::Auto)
+        });
+        match attached {
+            Ok(attachment) => {
+                self.attachments.insert(name.clone(), attachment);
+            }
+            Err(error) => {
+                self.notices.push(format!("interface {name} is not attached: {error}"));
+            }
+        }
+    }
+
+    /// Remembers the counters of everything that has just got a number.
+    fn take_baselines(&mut self, policy: &Policy, numbers: &Numbers) {
+        for rule in &policy.rules {
+            let key = rule_key(rule);
+            if !self.numbers.rule_ids.has(&key) {
+                self.baselines.rules.remove(&key);
+            }
+        }
+        let rules = policy.rules.iter().map(rule_key).zip(&numbers.rules);
+        let rules = rules.map(|(key, &number)| {
+            let kept = self.baselines.rules.get(&key).copied();
+            (key, kept.unwrap_or_else(|| self.datapath.rule_counter(number)))
+        });
+        let rules: BTreeMap<_, _> = rules.collect();
+        let mut cells = BTreeMap::new();
+        let mut outcomes = BTreeMap::new();
+        for (position, (interface, &number)) in
+            policy.interfaces.iter().zip(&numbers.interfaces).enumerate()
+        {
+            let known = self.numbers.interface_ids.has(&interface.name);
+            for outcome in Outcome::ALL {
+                let key = (interface.name.clone(), outcome);
+                let kept = self.baselines.outcomes.get(&key).filter(|_| known).copied();
+                let now = || self.datapath.outcome_counter(number, outcome);
+                outcomes.insert(key, kept.unwrap_or_else(now));
+            }
+            for (class_position, class) in policy.classes.iter().enumerate() {
+                let known = known && self.numbers.class_ids.has(&class.name);
+                let key = (interface.name.clone(), class.name.clone());
+                let kept = self.baselines.cells.get(&key).filter(|_| known).copied();
+                let cell = numbers.cell(position, class_position);
+                let now = || cell.map(|cell| self.datapath.cell_counters(cell)).unwrap_or_default();
+                cells.insert(key, kept.unwrap_or_else(now));
+            }
+        }
+        self.baselines = Baselines { cells, rules, outcomes };
+    }
+
+    fn measure_cpus(&mut self, now: Nanoseconds) {
+        let counters = self.datapath.received_packets(stormbolt_common::limits::MAX_INTERFACES);
+        let packets: Vec<u64> = counters.iter().map(|counter| counter.packets).collect();
+        let span = now.since(self.received.at);
+        let before = self.received.packets.iter().copied().chain(std::iter::repeat(0));
+        let per_second = packets
+            .iter()
+            .zip(before)
+            .map(|(&packets, before)| per_second(packets.wrapping_sub(before), span))
+            .collect();
+        self.received = Received { at: now, packets, per_second };
+    }
+}
+
+/// Generations count up, skip zero and keep alternating between the two slots.
+fn next_generation(generation: u32) -> u32 {
+    generation.checked_add(1).unwrap_or(2)
+}
+
+fn per_second(count: u64, span: Nanoseconds) -> u64 {
+    let scaled = u128::from(count) * 1_000_000_000 / u128::from(span.0.max(1));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,91 @@
+//! Table numbers that stay with a name over changes of policy, so that counters and buckets do.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::error::ApplyError;
+
+/// Numbers below a limit, given to keys.
+#[derive(Clone, Debug)]
+pub(super) struct Ids<K> {
+    kind: &'static str,
+    limit: u32,
+    numbers: BTreeMap<K, u32>,
+    /// Numbers that the change before the last gave up; packets of that policy may still be on
+    /// their way, so they are given out again only when no others are left.
+    resting: BTreeSet<u32>,
+}
+
+impl<K: Ord + Clone> Ids<K> {
+    pub(super) fn new(kind: &'static str, limit: u32) -> Self {
+        Self { kind, limit, numbers: BTreeMap::new(), resting: BTreeSet::new() }
+    }
+
+    /// Numbers for `keys`, in their order, and the registry as it is with them in force. Keys that
+    /// have a number keep it; keys that are not in `keys` give theirs up.
+    pub(super) fn assign(&self, keys: &[K]) -> Result<(Vec<u32>, Self), ApplyError> {
+        let mut next = Self::new(self.kind, self.limit);
+        let wanted: BTreeSet<&K> = keys.iter().collect();
+        for (key, &number) in &self.numbers {
+            if wanted.contains(key) {
+                next.numbers.insert(key.clone(), number);
+            } else {
+                next.resting.insert(number);
+            }
+        }
+        let taken: BTreeSet<u32> = next.numbers.values().copied().collect();
+        let rested = |number: &u32| !next.resting.contains(number);
+        let fresh = (0..self.limit).filter(|number| !taken.contains(number)).filter(rested);
+        let mut free = fresh.chain(next.resting.iter().copied()).collect::<Vec<_>>().into_iter();
+        let mut assigned = Vec::with_capacity(keys.len());
+        for key in keys {
+            let number = match next.numbers.get(key) {
+                Some(&number) => number,
+                None => {
+                    let full = ApplyError::TooMany { kind: self.kind, limit: self.limit };
+                    let number = free.next().ok_or(full)?;
+                    next.numbers.insert(key.clone(), number);
+                    number
+                }
+            };
+            assigned.push(number);
+        }
+        next.resting.retain(|number| !assigned.contains(number));
+        Ok((assigned, next))
+    }
+
+    /// Whether `key` has a number.
+    pub(super) fn has(&self, key: &K) -> bool {
+        self.numbers.contains_key(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_keeps_its_number_while_others_come_and_go() {
+        let ids = Ids::new("things", 4);
+        let (first, ids) = ids.assign(&["a", "b", "c"]).unwrap();
+        assert_eq!(first, [0, 1, 2]);
+        let (second, ids) = ids.assign(&["c", "d"]).unwrap();
+        assert_eq!(second, [2, 3]);
+        let (third, _) = ids.assign(&["d", "e", "c"]).unwrap();
+        assert_eq!(third, [3, 0, 2]);
+    }
+
+    #[test]
+    fn a_number_given_up_is_taken_again_at_once_only_when_no_other_is_free() {
+        let (_, ids) = Ids::new("things", 2).assign(&["a"]).unwrap();
+        let (numbers, ids) = ids.assign(&["b"]).unwrap();
+        assert_eq!(numbers, [1]);
+        let (numbers, _) = ids.assign(&["c", "d"]).unwrap();
+        assert_eq!(numbers, [0, 1]);
+    }
+
+    #[test]
+    fn more_keys_than_numbers_is_an_error() {
+        let error = Ids::new("things", 1).assign(&["a", "b"]).unwrap_err();
+        assert_eq!(error.to_string(), "more than 1 things");
+    }
+}

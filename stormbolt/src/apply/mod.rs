@@ -1,0 +1,15 @@
+//! Carries policies and commands into the data path, and its counters back.
+//!
+//! [`Engine`] is the I/O half of the control line: it observes, lets the pure
+//! [`Controller`](stormbolt_control::controller::Controller) decide, and applies. Policies go in as a
+//! whole under one generation number; on any error the policy in force stays in force.
+
+mod describe;
+mod engine;
+mod error;
+mod ids;
+mod plan;
+mod views;
+
+pub use engine::Engine;
+pub use error::ApplyError;

@@ -1,0 +1,134 @@
+//! Works out everything that a new policy needs, before anything is changed.
+
+use stormbolt_common::limits::{MAX_CLASSES, MAX_CPU_SETS, MAX_INTERFACES, MAX_RULES, cell};
+use stormbolt_common::police::ClassRate;
+use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS};
+use stormbolt_control::compile::compile;
+use stormbolt_control::controller::Controller;
+use stormbolt_control::decide::class_rate;
+use stormbolt_control::policy::{Action, CpuSet, Malformed, Policy, Rule};
+use stormbolt_control::units::BitsPerSecond;
+
+use super::error::ApplyError;
+use super::ids::Ids;
+use crate::datapath::PolicyTables;
+
+/// The table numbers of everything in a policy.
+#[derive(Clone, Debug)]
+pub(super) struct Numbers {
+    pub(super) interface_ids: Ids<String>,
+    pub(super) class_ids: Ids<String>,
+    pub(super) rule_ids: Ids<RuleKey>,
+    cpu_set_ids: Ids<CpuSet>,
+    /// By position in the policy.
+    pub(super) interfaces: Vec<u32>,
+    /// By position in the policy.
+    pub(super) classes: Vec<u32>,
+    /// By position in the policy.
+    pub(super) rules: Vec<u32>,
+    /// By position in the controller's list.
+    pub(super) cpu_sets: Vec<u32>,
+}
+
+/// What makes a rule the same rule in the next policy: its name and its text.
+pub(super) type RuleKey = (String, String);
+
+pub(super) fn rule_key(rule: &Rule) -> RuleKey {
+    (rule.name.clone(), format!("{:?}", rule.matches))
+}
+
+impl Numbers {
+    pub(super) fn none() -> Self {
+        Self {
+            interface_ids: Ids::new("interfaces", MAX_INTERFACES),
+            class_ids: Ids::new("classes", MAX_CLASSES),
+            rule_ids: Ids::new("rules", MAX_RULES),
+            cpu_set_ids: Ids::new("different CPU sets", MAX_CPU_SETS),
+            interfaces: Vec::new(),
+            classes: Vec::new(),
+            rules: Vec::new(),
+            cpu_sets: Vec::new(),
+        }
+    }
+
+    /// The numbers under `policy`.
+    pub(super) fn under(&self, policy: &Policy, cpu_sets: &[CpuSet]) -> Result<Self, ApplyError> {
+        let names: Vec<String> = policy.interfaces.iter().map(|one| one.name.clone()).collect();
+        let (interfaces, interface_ids) = self.interface_ids.assign(&names)?;
+        let names: Vec<String> = policy.classes.iter().map(|one| one.name.clone()).collect();
+        let (classes, class_ids) = self.class_ids.assign(&names)?;
+        let keys: Vec<RuleKey> = policy.rules.iter().map(rule_key).collect();
+        let (rules, rule_ids) = self.rule_ids.assign(&keys)?;
+        let (cpu_sets, cpu_set_ids) = self.cpu_set_ids.assign(cpu_sets)?;
+        Ok(Self {
+            interface_ids,
+            class_ids,
+            rule_ids,
+            cpu_set_ids,
+            interfaces,
+            classes,
+            rules,
+            cpu_sets,
+        })
+    }
+
+    /// The cell of a class on an interface, both by position.
+    pub(super) fn cell(&self, interface: usize, class: usize) -> Option<u32> {
+        Some(cell(*self.interfaces.get(interface)?, *self.classes.get(class)?))
+    }
+}
+
+/// A class's rate on an interface as the policer reads it, steering included.
+pub(super) fn rate_entry(
+    policy: &Policy,
+    controller: &Controller,
+    numbers: &Numbers,
+    class: usize,
+    rate: BitsPerSecond,
+    cpus: u32,
+) -> ClassRate {
+    let burst = policy.classes.get(class).map(|class| class.burst).unwrap_or_default();
+    let set = controller.cpu_set_of(class).and_then(|set| numbers.cpu_sets.get(set));
+    ClassRate { cpu_set: set.map_or(0, |set| set + 1), ..class_rate(rate, burst, cpus) }
+}
+
+/// The tables of `policy` for generation `generation`.
+pub(super) fn tables(
+    policy: &Policy,
+    controller: &Controller,
+    numbers: &Numbers,
+    generation: u32,
+    cpus: u32,
+) -> Result<PolicyTables, ApplyError> {
+    let compiled = compile(&policy.rules, &numbers.interfaces)?;
+    let verdict = |action| match action {
+        Action::Class(class) => numbers.classes.get(class).copied().unwrap_or(VERDICT_PASS),
+        Action::Pass => VERDICT_PASS,
+        Action::Drop => VERDICT_DROP,
+    };
+    let rules = policy.rules.iter().zip(&numbers.rules);
+    let rules = rules
+        .map(|(rule, &counter)| RuleEntry { verdict: verdict(rule.action), counter })
+        .collect();
+    let mut rates = Vec::new();
+    for (interface, of_interface) in controller.rates().iter().enumerate() {
+        for (class, &rate) in of_interface.iter().enumerate() {
+            if let Some(cell) = numbers.cell(interface, class) {
+                rates.push((cell, rate_entry(policy, controller, numbers, class, rate, cpus)));
+            }
+        }
+    }
+    Ok(PolicyTables {
+        header: PolicyHeader {
+            generation,
+            default_class: verdict(Action::Class(policy.default_class)),
+            used_fields: compiled.used_fields,
+            bitmap_words: compiled.bitmap_words,
+            malformed_pass: u32::from(policy.malformed == Malformed::Pass),
+            reserved: 0,
+        },
+        rules,
+        rates,
+        compiled,
+    })
+}

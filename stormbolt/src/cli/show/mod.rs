@@ -1,0 +1,114 @@
+//! `stormbolt show`
+
+mod classes;
+mod cpus;
+mod interfaces;
+mod rules;
+mod status;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::exit::Exit;
+use super::output::{Format, Output, Style};
+use crate::api::client::Client;
+use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Status};
+
+/// Shows what the daemon does and sees.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "Example:\n  sudo stormbolt show classes --watch\n  \
+    sudo stormbolt show interfaces -o json")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Subject {
+    /// The daemon: what policy is in force and since when it runs.
+    #[command(after_long_help = "Example:\n  sudo stormbolt show status")]
+    Status(How),
+
+    /// The interfaces: how the program is attached, and what became of the frames that arrived.
+    #[command(after_long_help = "Example:\n  sudo stormbolt show interfaces")]
+    Interfaces(How),
+
+    /// The classes: what they are guaranteed, what they may, what they offered and what passed.
+    #[command(
+        long_about = "The classes on each interface: the guaranteed rate, the highest rate \
+            (ceil), the rate in force now, what arrived in the last interval (offered), what of it \
+            passed, as a share of the rate in force, and the packets dropped so far.",
+        after_long_help = "Example:\n  sudo stormbolt show classes --watch 0.5"
+    )]
+    Classes(How),
+
+    /// The rules and the packets that each of them matched.
+    #[command(after_long_help = "Example:\n  sudo stormbolt show rules")]
+    Rules(How),
+
+    /// The CPUs: where packets arrive, and where they are steered to.
+    #[command(after_long_help = "Example:\n  sudo stormbolt show cpus --watch")]
+    Cpus(How),
+}
+
+#[derive(Debug, clap::Args)]
+struct How {
+    /// What to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+
+    /// Show it again every so many seconds, until Ctrl-C; 1 if no number is given.
+    #[arg(
+        short, long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1",
+        value_parser = period
+    )]
+    watch: Option<Duration>,
+}
+
+/// A document that can be shown.
+pub(super) trait Shown: Serialize + DeserializeOwned {
+    /// Where the API has it.
+    const PATH: &'static str;
+
+    /// As text for people, newline at the end.
+    fn table(&self, style: Style) -> String;
+}
+
+pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow::Result<Exit> {
+    let client = Client::new(socket)?;
+    match &args.subject {
+        Subject::Status(how) => show::<Status>(how, &client, output),
+        Subject::Interfaces(how) => show::<Interfaces>(how, &client, output),
+        Subject::Classes(how) => show::<Classes>(how, &client, output),
+        Subject::Rules(how) => show::<Rules>(how, &client, output),
+        Subject::Cpus(how) => show::<Cpus>(how, &client, output),
+    }?;
+    Ok(Exit::Done)
+}
+
+fn show<T: Shown>(how: &How, client: &Client, output: &mut Output<'_>) -> anyhow::Result<()> {
+    if let Some(period) = how.watch {
+        return client.block_on(watch::watch::<T>(client, how.output, period, output));
+    }
+    let document: T = client.get(T::PATH)?;
+    match how.output {
+        Format::Json => output.json(&document)?,
+        Format::Table => output.write_all(document.table(output.style).as_bytes())?,
+    }
+    Ok(())
+}
+
+fn period(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    if !(0.1..=3600.0).contains(&seconds) {
+        return Err("it is from 0.1 to 3600 seconds".to_owned());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}

@@ -1,0 +1,88 @@
+//! The exact text of what is shown.
+
+use super::Shown;
+use crate::cli::output::Style;
+use crate::cli::tests::status;
+use crate::daemon::fake;
+
+const PLAIN: Style = Style { colour: false };
+
+/// A document's text must be these lines.
+fn assert_shows(document: &impl Shown, expected: &[&str]) {
+    let text = document.table(PLAIN);
+    assert_eq!(text.lines().collect::<Vec<_>>(), expected, "\n{text}");
+    assert!(text.ends_with('\n'));
+}
+
+#[test]
+fn status_is_a_line_for_each_thing() {
+    assert_shows(
+        &status(),
+        &[
+            "daemon  stormbolt 0.1.0, process 4242, up 1h 2min",
+            "policy  generation 7 from /etc/stormbolt/stormbolt.toml: 1 interface, 2 classes, 1 rule",
+            "ticks   37250, one every 100 ms; the last took 85 µs",
+            "notice  interface eth0 runs in generic \u{fffd}[2Jmode",
+        ],
+    );
+}
+
+#[test]
+fn classes_show_their_rates_and_how_much_of_them_is_used() {
+    assert_shows(
+        &fake::classes(),
+        &[
+            "class  interface  prio  guarantee     ceil     rate  offered   passed  of rate          dropped pkts  cpus",
+            "gold   eth0          0    200Mbit    1Gbit  200Mbit  123Mbit  123Mbit  ██████░░░░  62%             0  0-1",
+            "bulk   eth0          7       0bit  800Mbit  800Mbit  2.5Gbit  798Mbit  ██████████ 100%        12.3 k  -",
+        ],
+    );
+}
+
+#[test]
+fn interfaces_show_what_became_of_their_frames() {
+    assert_shows(
+        &fake::interfaces(),
+        &[
+            "interface  mode    capacity  received   bytes  dropped",
+            "eth0       native     1Gbit    1.51 M  151 MB   12.3 k",
+            "",
+            "interface  outcome       verdict  packets    bytes",
+            "eth0       class_passed  passed     1.5 M   150 MB",
+            "eth0       over_rate     dropped   12.3 k  1.23 MB",
+            "eth0       truncated     dropped        5    500 B",
+        ],
+    );
+}
+
+#[test]
+fn rules_show_what_they_matched() {
+    assert_shows(
+        &fake::rules(),
+        &[
+            "#  rule    matches       action  packets   bytes",
+            "1  rule 1  protocol udp  gold        1 M  100 MB",
+        ],
+    );
+}
+
+#[test]
+fn cpus_show_their_load() {
+    assert_shows(
+        &fake::cpus(),
+        &[
+            "cpu  received  arriving  slots  steered to it",
+            "  0    1.23 k  12.3 k/s    130       6.15 k/s",
+            "  1    1.23 k       0/s    126       6.15 k/s",
+        ],
+    );
+}
+
+#[test]
+fn colour_marks_what_was_dropped_and_changes_no_letter() {
+    let coloured = fake::classes().table(Style { colour: true });
+    assert!(coloured.contains("\x1b[38;5;9m"), "{coloured:?}");
+    let stripped = anstream::adapter::strip_str(&coloured).to_string();
+    let stripped: Vec<_> = stripped.lines().map(str::trim_end).collect();
+    assert_eq!(stripped, fake::classes().table(PLAIN).lines().collect::<Vec<_>>());
+}

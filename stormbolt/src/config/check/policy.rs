@@ -1,0 +1,165 @@
+//! The document as a whole.
+
+use stormbolt_common::limits::{MAX_CLASSES, MAX_INTERFACES, MAX_RULES};
+use stormbolt_control::policy::{Class, Malformed, Policy};
+use stormbolt_control::units::Nanoseconds;
+
+use super::classes::{check_guarantees, classes};
+use super::interfaces::interfaces;
+use super::rules::{Names, rules};
+use super::sets::Sets;
+use crate::config::diagnostic::{Problem, Problems, did_you_mean};
+use crate::config::document::{ClassEntry, DefaultEntry, Document};
+use crate::config::numbers::{text, word};
+use crate::config::section::{Field, Scalar};
+use crate::config::units::{parse_time, write_time};
+
+const DEFAULT_INTERVAL: Nanoseconds = Nanoseconds::from_millis(100);
+const MIN_INTERVAL: Nanoseconds = Nanoseconds::from_millis(10);
+const MAX_INTERVAL: Nanoseconds = Nanoseconds::from_millis(10_000);
+
+/// Gives a document its meaning. What has errors is replaced by something harmless, so that the
+/// rest can be checked too: the result is a policy only if `problems` has no errors.
+pub(in crate::config) fn policy(mut document: Document, problems: &mut Problems) -> Policy {
+    limit(
+        "interface",
+        &mut document.interfaces,
+        MAX_INTERFACES,
+        |e| e.name.span(),
+        problems,
+    );
+    limit(
+        "class",
+        &mut document.classes,
+        MAX_CLASSES,
+        |e| e.name.span(),
+        problems,
+    );
+    limit(
+        "rule",
+        &mut document.rules,
+        MAX_RULES,
+        |e| e.span.clone(),
+        problems,
+    );
+
+    let interval = interval(document.interval.as_ref(), problems);
+    let interfaces = interfaces(&document.interfaces, problems);
+    let classes = classes(&document.classes, &interfaces, problems);
+    check_guarantees(&document, &interfaces, &classes, problems);
+    let mut sets = Sets::read(document.sets, problems);
+    let mut names = Names::new(&interfaces, &classes, &mut sets);
+    let rules = rules(&document.rules, &mut names, problems);
+    let (default_class, malformed) = default(document.default.as_ref(), &mut names, problems);
+    let used_classes = names.used_classes().clone();
+    // Beside errors it is not known what would have been used.
+    if !problems.failed() {
+        let entries = document.classes.iter().enumerate();
+        for (_, entry) in entries.filter(|(index, _)| !used_classes.contains(index)) {
+            problems.add(unused_class(entry));
+        }
+        sets.warn_unused(problems);
+    }
+    let default_class = default_class.unwrap_or(0);
+    Policy {
+        interval,
+        interfaces,
+        classes,
+        rules,
+        default_class,
+        malformed,
+    }
+}
+
+fn limit<T>(
+    what: &str,
+    entries: &mut Vec<T>,
+    max: u32,
+    span: fn(&T) -> std::ops::Range<usize>,
+    problems: &mut Problems,
+) {
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    if let Some(first) = entries.get(max) {
+        let count = entries.len();
+        let message = format!("{count} entries of kind `{what}`, but at most {max} are supported");
+        problems.add(Problem::error(span(first), message).label("the first one too many"));
+        entries.truncate(max);
+    }
+}
+
+fn interval(field: Option<&Field>, problems: &mut Problems) -> Nanoseconds {
+    let Some(field) = field else {
+        return DEFAULT_INTERVAL;
+    };
+    let problem = match field.get_ref() {
+        Scalar::Invalid => return DEFAULT_INTERVAL,
+        Scalar::Text(given) => match parse_time(given) {
+            Ok(time) if (MIN_INTERVAL..=MAX_INTERVAL).contains(&time) => return time,
+            Ok(time) => {
+                let message = format!("interval `{}` is out of bounds", write_time(time));
+                Problem::error(field.span(), message).help("it is from 10ms to 10s")
+            }
+            Err(error) => Problem::error(field.span(), error.to_string()).help(error.help()),
+        },
+        Scalar::Number(_) | Scalar::OtherNumber(_) | Scalar::Flag(_) => {
+            let problem = Problem::error(field.span(), "`interval` has no unit");
+            problem.help("write a time in quotes, like \"100ms\"")
+        }
+    };
+    problems.add(problem);
+    DEFAULT_INTERVAL
+}
+
+fn default(
+    entry: Option<&DefaultEntry>,
+    names: &mut Names<'_>,
+    problems: &mut Problems,
+) -> (Option<usize>, Malformed) {
+    let help =
+        "write `[default]` with `class = \"NAME\"`: the class of packets that no rule matches";
+    let Some(entry) = entry else {
+        problems.add(Problem::error(0..0, "the default class is missing").help(help));
+        return (None, Malformed::default());
+    };
+    let malformed = entry.malformed.as_ref().and_then(|field| {
+        let words = [("drop", Malformed::Drop), ("pass", Malformed::Pass)];
+        word("malformed", field, &words, problems)
+    });
+    let class = if let Some(field) = &entry.class {
+        text("class", field, problems).and_then(|name| names.class(name, field.span(), problems))
+    } else {
+        let problem = Problem::error(entry.span.clone(), "`[default]` has no `class`");
+        problems.add(problem.help(help));
+        None
+    };
+    (class, malformed.unwrap_or_default())
+}
+
+fn unused_class(entry: &ClassEntry) -> Problem {
+    let message = format!("class `{}` is never used", entry.name.get_ref());
+    let problem = Problem::warning(entry.name.span(), message);
+    problem.help("no rule puts packets into it, and it is not the default")
+}
+
+/// Position of a class by name, with a problem if there is none.
+pub(super) fn find_class(
+    classes: &[Class],
+    name: &str,
+    span: std::ops::Range<usize>,
+    problems: &mut Problems,
+) -> Option<usize> {
+    let found = classes.iter().position(|class| class.name == name);
+    if found.is_none() {
+        let known = classes.iter().map(|class| class.name.as_str());
+        let help = (!problems.is_full())
+            .then(|| did_you_mean(name, known))
+            .flatten();
+        let problem = Problem::error(span, format!("there is no class `{name}`"));
+        problems.add(
+            problem
+                .help(format!("define it: `[class.{name}]`"))
+                .help_if(help),
+        );
+    }
+    found
+}

@@ -1,0 +1,341 @@
+//! `[[rule]]`
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use stormbolt_control::policy::{Action, Class, FragmentMatch, Interface, Rule, RuleMatch};
+
+use super::policy::find_class;
+use super::sets::{Sets, max_prefixes};
+use crate::config::diagnostic::{Problem, Problems, Span, did_you_mean};
+use crate::config::document::RuleEntry;
+use crate::config::fields::{self, ICMP, ICMPV6, SCTP, TCP, UDP};
+use crate::config::numbers::{refuse_empty, text, word};
+use crate::config::section::List;
+
+/// Longest name of a rule in bytes.
+const MAX_NAME: usize = 63;
+
+/// What the names in rules refer to, and which of them were used.
+pub(super) struct Names<'a> {
+    interfaces: &'a [Interface],
+    classes: &'a [Class],
+    sets: &'a mut Sets,
+    used_classes: BTreeSet<usize>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(
+        interfaces: &'a [Interface],
+        classes: &'a [Class],
+        sets: &'a mut Sets,
+    ) -> Self {
+        Self {
+            interfaces,
+            classes,
+            sets,
+            used_classes: BTreeSet::new(),
+        }
+    }
+
+    /// Position of a class, which counts as used from now on.
+    pub(super) fn class(&mut self, name: &str, at: Span, problems: &mut Problems) -> Option<usize> {
+        let index = find_class(self.classes, name, at, problems)?;
+        self.used_classes.insert(index);
+        Some(index)
+    }
+
+    pub(super) fn used_classes(&self) -> &BTreeSet<usize> {
+        &self.used_classes
+    }
+
+    fn interfaces(&self, list: &List, problems: &mut Problems) -> Vec<usize> {
+        refuse_empty(list, problems);
+        let mut positions = Vec::new();
+        for field in list.get_ref() {
+            let Some(name) = text("interface", field, problems) else {
+                continue;
+            };
+            let known = || {
+                self.interfaces
+                    .iter()
+                    .map(|interface| interface.name.as_str())
+            };
+            if let Some(position) = known().position(|known| known == name) {
+                positions.push(position);
+                continue;
+            }
+            let message = format!("interface `{name}` is not configured");
+            let problem = Problem::error(field.span(), message);
+            let help = format!("define it: `[interface.{name}]`");
+            problems.add(problem.help(help).help_if(did_you_mean(name, known())));
+        }
+        positions
+    }
+}
+
+/// All rules in the order of the file, one for each entry.
+pub(super) fn rules(
+    entries: &[RuleEntry],
+    names: &mut Names<'_>,
+    problems: &mut Problems,
+) -> Vec<Rule> {
+    let mut rules = Vec::with_capacity(entries.len());
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let (name, at) = rule_name(index + 1, entry, problems);
+        if let Some(earlier) = seen.get(&name) {
+            let problem = Problem::error(at, format!("two rules are named `{name}`"));
+            problems.add(problem.also(earlier.clone(), "the other one"));
+        } else {
+            seen.insert(name.clone(), at);
+        }
+        let matches = rule_match(entry, names, problems);
+        conflicts(entry, &matches, problems);
+        let action = action(entry, names, problems).unwrap_or(Action::Pass);
+        rules.push(Rule {
+            name,
+            matches,
+            action,
+        });
+    }
+    check_prefix_count(entries, &rules, problems);
+    warn_unreachable(entries, &rules, problems);
+    rules
+}
+
+/// The name of a rule, and where to point at it.
+fn rule_name(number: usize, entry: &RuleEntry, problems: &mut Problems) -> (String, Span) {
+    let unnamed = format!("rule {number}");
+    let Some(field) = &entry.name else {
+        return (unnamed, entry.span.clone());
+    };
+    let Some(name) = text("name", field, problems) else {
+        return (unnamed, entry.span.clone());
+    };
+    if name.is_empty() || name.len() > MAX_NAME || name.contains(char::is_control) {
+        let problem = Problem::error(
+            field.span(),
+            format!("`{name}` cannot be the name of a rule"),
+        );
+        problems.add(problem.help("names have 1 to 63 bytes and no control characters"));
+        return (unnamed, field.span());
+    }
+    (name.to_owned(), field.span())
+}
+
+fn rule_match(entry: &RuleEntry, names: &mut Names<'_>, problems: &mut Problems) -> RuleMatch {
+    let mut addresses = |key, list: &Option<List>, problems: &mut Problems| -> Option<Vec<IpNet>> {
+        let list = list.as_ref()?;
+        refuse_empty(list, problems);
+        Some(names.sets.resolve(key, list, problems))
+    };
+    let source = addresses("src", &entry.source, problems);
+    let destination = addresses("dst", &entry.destination, problems);
+    let protocol = entry
+        .protocol
+        .as_ref()
+        .map(|list| fields::protocols(list, problems));
+    RuleMatch {
+        source,
+        destination,
+        source_port: entry
+            .source_port
+            .as_ref()
+            .map(|list| fields::ports(list, problems)),
+        destination_port: entry
+            .destination_port
+            .as_ref()
+            .map(|list| fields::ports(list, problems)),
+        dscp: entry.dscp.as_ref().map(|list| fields::dscp(list, problems)),
+        vlan: entry
+            .vlan
+            .as_ref()
+            .map(|list| fields::vlans(list, problems)),
+        tcp_flags: entry
+            .tcp_flags
+            .as_ref()
+            .and_then(|field| fields::tcp_flags(field, problems)),
+        fragment: entry
+            .fragment
+            .as_ref()
+            .and_then(|field| fields::fragment(field, problems)),
+        icmp_type: entry
+            .icmp_type
+            .as_ref()
+            .map(|list| fields::icmp_types(list, protocol.as_deref(), problems)),
+        length: entry
+            .length
+            .as_ref()
+            .map(|list| fields::lengths(list, problems)),
+        interface: entry
+            .interface
+            .as_ref()
+            .map(|list| names.interfaces(list, problems)),
+        protocol,
+    }
+}
+
+fn action(entry: &RuleEntry, names: &mut Names<'_>, problems: &mut Problems) -> Option<Action> {
+    match (&entry.class, &entry.action) {
+        (Some(field), None) => {
+            let name = text("class", field, problems)?;
+            names.class(name, field.span(), problems).map(Action::Class)
+        }
+        (None, Some(field)) => {
+            let words = [("pass", Action::Pass), ("drop", Action::Drop)];
+            word("action", field, &words, problems)
+        }
+        (None, None) => {
+            let problem = Problem::error(entry.span.clone(), "the rule does nothing");
+            problems
+                .add(problem.help("give it `class = \"NAME\"` or `action = \"pass\"` or \"drop\""));
+            None
+        }
+        (Some(class), Some(action)) => {
+            let problem = Problem::error(action.span(), "the rule has both `class` and `action`");
+            problems.add(
+                problem
+                    .also(class.span(), "the class")
+                    .help("leave one of them out"),
+            );
+            None
+        }
+    }
+}
+
+/// A field that only some protocols carry.
+struct Carried {
+    span: Span,
+    what: &'static str,
+    by: &'static [u8],
+}
+
+/// Fields that contradict each other, so that the rule can never match.
+fn conflicts(entry: &RuleEntry, matches: &RuleMatch, problems: &mut Problems) {
+    let ports = entry
+        .source_port
+        .as_ref()
+        .or(entry.destination_port.as_ref());
+    let carried = [
+        ports.map(|list| (list.span(), "ports", [TCP, UDP, SCTP].as_slice())),
+        entry
+            .tcp_flags
+            .as_ref()
+            .map(|field| (field.span(), "TCP flags", [TCP].as_slice())),
+        entry
+            .icmp_type
+            .as_ref()
+            .map(|list| (list.span(), "ICMP types", [ICMP, ICMPV6].as_slice())),
+    ];
+    let carried: Vec<Carried> = carried
+        .into_iter()
+        .flatten()
+        .map(|(span, what, by)| Carried { span, what, by })
+        .collect();
+    for field in &carried {
+        if let (Some(list), Some(protocols)) = (&entry.protocol, &matches.protocol) {
+            check_protocols(field, list, protocols, problems);
+        }
+        if let (Some(FragmentMatch::Later), Some(fragment)) = (matches.fragment, &entry.fragment) {
+            let message = format!(
+                "later fragments have no {}, so the rule never matches",
+                field.what
+            );
+            let problem = Problem::error(field.span.clone(), message);
+            problems.add(problem.also(fragment.span(), "only later fragments"));
+        }
+    }
+    for (index, one) in carried.iter().enumerate() {
+        for other in carried.iter().skip(index + 1) {
+            if one.by.iter().all(|protocol| !other.by.contains(protocol)) {
+                let message = format!(
+                    "no packet has both {} and {}, so the rule never matches",
+                    one.what, other.what
+                );
+                let problem = Problem::error(other.span.clone(), message).label(other.what);
+                problems.add(problem.also(one.span.clone(), one.what));
+            }
+        }
+    }
+}
+
+fn check_protocols(field: &Carried, list: &List, protocols: &[u8], problems: &mut Problems) {
+    let Some(first) = protocols
+        .iter()
+        .find(|protocol| !field.by.contains(protocol))
+    else {
+        return;
+    };
+    let name = fields::PROTOCOLS
+        .iter()
+        .find(|(_, number)| *number == u16::from(*first));
+    let name = name.map_or_else(
+        || format!("protocol {first}"),
+        |(name, _)| (*name).to_owned(),
+    );
+    let what = field.what;
+    if protocols.iter().any(|protocol| field.by.contains(protocol)) {
+        let message = format!("{name} packets have no {what}, so the rule never matches them");
+        let problem = Problem::warning(list.span(), message);
+        problems.add(problem.also(field.span.clone(), format!("the {what}")));
+    } else {
+        let message = format!("{name} packets have no {what}, so the rule never matches");
+        let problem = Problem::error(field.span.clone(), message);
+        problems.add(problem.also(list.span(), "the protocol"));
+    }
+}
+
+/// Prefixes are shared by all rules, but each table of them has room for so many.
+fn check_prefix_count(entries: &[RuleEntry], rules: &[Rule], problems: &mut Problems) {
+    type Side = fn(&RuleMatch) -> Option<&Vec<IpNet>>;
+    let sides: [(&str, Side); 2] = [
+        ("source", |m| m.source.as_ref()),
+        ("destination", |m| m.destination.as_ref()),
+    ];
+    for (what, side) in sides {
+        let mut distinct: BTreeSet<&IpNet> = BTreeSet::new();
+        for (entry, rule) in entries.iter().zip(rules) {
+            distinct.extend(side(&rule.matches).into_iter().flatten());
+            if distinct.len() > max_prefixes() {
+                let max = max_prefixes();
+                let message = format!("the rules have more than {max} different {what} prefixes");
+                let problem = Problem::error(entry.span.clone(), message);
+                problems.add(problem.label("the limit is passed here"));
+                break;
+            }
+        }
+    }
+}
+
+/// Rules behind one that matches everything.
+fn warn_unreachable(entries: &[RuleEntry], rules: &[Rule], problems: &mut Problems) {
+    let all = rules
+        .iter()
+        .position(|rule| rule.matches == RuleMatch::default());
+    let Some(position) = all.filter(|_| !problems.failed()) else {
+        return;
+    };
+    let mut behind = entries.iter().zip(rules).skip(position + 1);
+    let catching = entries
+        .get(position)
+        .map(|entry| entry.span.clone())
+        .unwrap_or_default();
+    let (Some((entry, rule)), others) = (behind.next(), behind.count()) else {
+        return;
+    };
+    let names = match others {
+        0 => format!("rule `{}` is", rule.name),
+        1 => format!("rule `{}` and the one behind it are", rule.name),
+        _ => format!("rule `{}` and the {others} behind it are", rule.name),
+    };
+    let problem = Problem::warning(entry.span.clone(), format!("{names} unreachable"));
+    problems.add(
+        problem
+            .also(
+                catching,
+                "this rule has no match fields, so it takes every packet",
+            )
+            .help("put it last, or use `[default]` instead"),
+    );
+}

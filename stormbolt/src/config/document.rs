@@ -1,0 +1,243 @@
+//! The document: which tables and keys there are. What they mean is left to `check`.
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::diagnostic::{Problem, Problems, Span};
+use super::section::{Field, List, Scalar, Section};
+
+/// The version of the document format that is understood.
+const VERSION: i64 = 1;
+
+/// A policy file as written.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) interval: Option<Field>,
+    pub(super) interfaces: Vec<InterfaceEntry>,
+    pub(super) classes: Vec<ClassEntry>,
+    pub(super) sets: Vec<SetEntry>,
+    pub(super) rules: Vec<RuleEntry>,
+    pub(super) default: Option<DefaultEntry>,
+}
+
+/// `[interface.NAME]`
+#[derive(Debug)]
+pub(super) struct InterfaceEntry {
+    pub(super) name: Spanned<String>,
+    pub(super) capacity: Option<Field>,
+    pub(super) mode: Option<Field>,
+}
+
+/// `[class.NAME]`
+#[derive(Debug)]
+pub(super) struct ClassEntry {
+    pub(super) name: Spanned<String>,
+    pub(super) priority: Option<Field>,
+    pub(super) rate: Option<Field>,
+    pub(super) ceil: Option<Field>,
+    pub(super) burst: Option<Field>,
+    pub(super) weight: Option<Field>,
+    pub(super) cpus: Option<List>,
+}
+
+/// `[set.NAME]`
+#[derive(Debug)]
+pub(super) struct SetEntry {
+    pub(super) name: Spanned<String>,
+    pub(super) prefixes: Option<List>,
+}
+
+/// `[[rule]]`
+#[derive(Debug)]
+pub(super) struct RuleEntry {
+    pub(super) span: Span,
+    pub(super) name: Option<Field>,
+    pub(super) source: Option<List>,
+    pub(super) destination: Option<List>,
+    pub(super) source_port: Option<List>,
+    pub(super) destination_port: Option<List>,
+    pub(super) protocol: Option<List>,
+    pub(super) dscp: Option<List>,
+    pub(super) vlan: Option<List>,
+    pub(super) tcp_flags: Option<Field>,
+    pub(super) fragment: Option<Field>,
+    pub(super) icmp_type: Option<List>,
+    pub(super) length: Option<List>,
+    pub(super) interface: Option<List>,
+    pub(super) class: Option<Field>,
+    pub(super) action: Option<Field>,
+}
+
+/// `[default]`
+#[derive(Debug)]
+pub(super) struct DefaultEntry {
+    pub(super) span: Span,
+    pub(super) class: Option<Field>,
+    pub(super) malformed: Option<Field>,
+}
+
+impl Document {
+    /// Reads TOML text. `None` when it cannot be judged any further: it is not TOML, or of
+    /// another version.
+    pub(super) fn read(text: &str, problems: &mut Problems) -> Option<Self> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        for error in &errors {
+            problems.add(syntax_problem(text, error));
+        }
+        if !errors.is_empty() {
+            return None;
+        }
+        let mut root = Section::new("", table.into_inner());
+        check_version(root.field("version", problems), problems)?;
+        let interval = root
+            .section("controller", problems)
+            .and_then(|(_, mut section)| {
+                let interval = section.field("interval", problems);
+                section.finish(problems);
+                interval
+            });
+        let document = Self {
+            interval,
+            interfaces: entries(&mut root, "interface", problems, InterfaceEntry::read),
+            classes: entries(&mut root, "class", problems, ClassEntry::read),
+            sets: entries(&mut root, "set", problems, SetEntry::read),
+            rules: rules(&mut root, problems),
+            default: root
+                .section("default", problems)
+                .map(|(span, section)| DefaultEntry::read(span, section, problems)),
+        };
+        root.finish(problems);
+        Some(document)
+    }
+}
+
+fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
+    let span = error.span().unwrap_or(0..0);
+    // The end of the text is where something is missing, and has nothing to quote.
+    let span = span.start.min(text.len())..span.end.min(text.len());
+    let problem = Problem::error(span, format!("not TOML: {}", error.message()));
+    if error.message().starts_with("duplicate key") {
+        return problem.help("each name can be given once; put both into one table");
+    }
+    problem
+}
+
+/// `None` for another version, in which every key may mean something else.
+fn check_version(version: Option<Field>, problems: &mut Problems) -> Option<()> {
+    let help = format!("this StormBolt reads `version = {VERSION}`");
+    let (span, message, readable) = match version {
+        None => (
+            0..0,
+            "the version of the format is missing".to_owned(),
+            true,
+        ),
+        Some(field) => match field.get_ref() {
+            Scalar::Number(VERSION) | Scalar::Invalid => return Some(()),
+            Scalar::Number(other) => (
+                field.span(),
+                format!("version {other} is not supported"),
+                false,
+            ),
+            Scalar::Text(_) | Scalar::OtherNumber(_) | Scalar::Flag(_) => (
+                field.span(),
+                "`version` must be an integer".to_owned(),
+                true,
+            ),
+        },
+    };
+    problems.add(Problem::error(span, message).help(help));
+    readable.then_some(())
+}
+
+fn entries<'t, T>(
+    root: &mut Section<'t>,
+    key: &'static str,
+    problems: &mut Problems,
+    read: fn(Spanned<String>, &mut Section<'t>, &mut Problems) -> T,
+) -> Vec<T> {
+    let sections = root.named(key, problems);
+    let mut entries = Vec::with_capacity(sections.len());
+    for (name, mut section) in sections {
+        entries.push(read(name, &mut section, problems));
+        section.finish(problems);
+    }
+    entries
+}
+
+fn rules(root: &mut Section<'_>, problems: &mut Problems) -> Vec<RuleEntry> {
+    let sections = root.repeated("rule", problems);
+    let mut rules = Vec::with_capacity(sections.len());
+    for (span, mut section) in sections {
+        rules.push(RuleEntry::read(span, &mut section, problems));
+        section.finish(problems);
+    }
+    rules
+}
+
+impl InterfaceEntry {
+    fn read(name: Spanned<String>, section: &mut Section<'_>, problems: &mut Problems) -> Self {
+        Self {
+            name,
+            capacity: section.field("capacity", problems),
+            mode: section.field("mode", problems),
+        }
+    }
+}
+
+impl ClassEntry {
+    fn read(name: Spanned<String>, section: &mut Section<'_>, problems: &mut Problems) -> Self {
+        Self {
+            name,
+            priority: section.field("priority", problems),
+            rate: section.field("rate", problems),
+            ceil: section.field("ceil", problems),
+            burst: section.field("burst", problems),
+            weight: section.field("weight", problems),
+            cpus: section.list("cpus", problems),
+        }
+    }
+}
+
+impl SetEntry {
+    fn read(name: Spanned<String>, section: &mut Section<'_>, problems: &mut Problems) -> Self {
+        Self {
+            name,
+            prefixes: section.list("prefixes", problems),
+        }
+    }
+}
+
+impl RuleEntry {
+    fn read(span: Span, section: &mut Section<'_>, problems: &mut Problems) -> Self {
+        Self {
+            span,
+            name: section.field("name", problems),
+            source: section.list("src", problems),
+            destination: section.list("dst", problems),
+            source_port: section.list("src-port", problems),
+            destination_port: section.list("dst-port", problems),
+            protocol: section.list("protocol", problems),
+            dscp: section.list("dscp", problems),
+            vlan: section.list("vlan", problems),
+            tcp_flags: section.field("tcp-flags", problems),
+            fragment: section.field("fragment", problems),
+            icmp_type: section.list("icmp-type", problems),
+            length: section.list("length", problems),
+            interface: section.list("interface", problems),
+            class: section.field("class", problems),
+            action: section.field("action", problems),
+        }
+    }
+}
+
+impl DefaultEntry {
+    fn read(span: Span, mut section: Section<'_>, problems: &mut Problems) -> Self {
+        let entry = Self {
+            span,
+            class: section.field("class", problems),
+            malformed: section.field("malformed", problems),
+        };
+        section.finish(problems);
+        entry
+    }
+}

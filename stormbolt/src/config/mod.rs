@@ -1,0 +1,28 @@
+//! The policy file: TOML text in, a checked [`Policy`](stormbolt_control::policy::Policy) or
+//! everything that is wrong with it out.
+//!
+//! `document` reads the TOML into entries that remember where they stand, `fields` and `units`
+//! give the values a meaning, `check` resolves the names and holds the whole against the limits.
+//! Every stage adds its findings to one list and goes on, so that one run shows all of them.
+//! What each key means to an operator is written in `docs/policy.md`.
+
+mod check;
+mod diagnostic;
+mod document;
+mod export;
+mod fields;
+mod load;
+mod numbers;
+mod position;
+mod prefixes;
+mod render;
+mod section;
+pub mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use diagnostic::{Finding, Label, PolicyError, Problem, Report, Severity};
+pub use export::to_toml;
+pub use load::{LoadError, Loaded, MAX_FILE_BYTES, load, parse};
+pub use render::render;

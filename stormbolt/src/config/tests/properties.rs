@@ -1,0 +1,342 @@
+//! No text makes the reader panic, and what is exported is read back.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use proptest::collection::{btree_set, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use stormbolt_control::policy::{
+    Action, AttachMode, Class, CpuSet, FragmentMatch, Interface, Malformed, Policy, Range, Rule,
+    RuleMatch, TcpFlagsMatch,
+};
+use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
+
+use crate::config::{parse, render, to_toml};
+
+const EXAMPLE: &str = include_str!("../../../../docs/examples/game-server.toml");
+const CAPACITY: u64 = 100_000_000_000;
+
+/// Pieces that mean something in a policy, so that mutations get past the syntax.
+const PIECES: &[&str] = &[
+    "[class.a]",
+    "[[rule]]",
+    "[default]",
+    "[set.a]",
+    "[interface.b]",
+    "\n",
+    "\"",
+    "[",
+    "]",
+    "{}",
+    "= 5",
+    "= true",
+    "= []",
+    "= 1979-05-27",
+    "= -9223372036854775808",
+    "= 1e400",
+    "= 0xff",
+    "= \"@a\"",
+    "= \"0-99999999999999999999\"",
+    "= \"1Gbit\"",
+    "= \"::/0\"",
+    "= \"ü\"",
+    "version",
+    "src ",
+    "burst ",
+    "= \"99999999999GiB\"",
+    "cpus ",
+    "= \"-\"",
+    "= \",\"",
+    "= \"!\"",
+    "\r",
+    "\u{1b}",
+];
+
+fn mutated() -> impl Strategy<Value = String> {
+    let edit = (any::<prop::sample::Index>(), 0_usize..12, select(PIECES));
+    vec(edit, 1..8).prop_map(|edits| {
+        let mut characters: Vec<char> = EXAMPLE.chars().collect();
+        for (at, removed, piece) in edits {
+            let at = at.index(characters.len());
+            let end = (at + removed).min(characters.len());
+            characters.splice(at..end, piece.chars());
+        }
+        characters.into_iter().collect()
+    })
+}
+
+/// Lines of a valid document with values swapped for others.
+fn assignments() -> impl Strategy<Value = String> {
+    let lines: Vec<&str> = EXAMPLE
+        .lines()
+        .filter(|line| line.contains(" = "))
+        .collect();
+    let keys: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line.split(" = ").next())
+        .collect();
+    vec((select(keys), select(PIECES)), 1..6).prop_map(|lines| {
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|(key, value)| format!("{key} {value}\n"))
+            .collect();
+        format!(
+            "{EXAMPLE}\n[[rule]]\n{}[class.x]\n{}",
+            lines.concat(),
+            lines.concat()
+        )
+    })
+}
+
+fn is_harmless(text: &str) {
+    let error = match parse("policy.toml", text) {
+        Ok(loaded) => {
+            let again = parse("export.toml", &to_toml(&loaded.policy));
+            assert_eq!(again.unwrap().policy, loaded.policy);
+            assert!(
+                loaded
+                    .warnings
+                    .findings()
+                    .iter()
+                    .all(|finding| finding.line >= 1)
+            );
+            return;
+        }
+        Err(error) => error,
+    };
+    assert!(!error.findings().is_empty());
+    for finding in error.findings() {
+        assert!(
+            finding.line <= text.split('\n').count() && finding.column >= 1,
+            "{finding:?}"
+        );
+    }
+    assert!(!render(&error, false).contains('\u{1b}'));
+    assert!(render(&error, true).contains("policy.toml"));
+}
+
+fn range<T: Ord + Copy + Arbitrary + 'static>(
+    values: impl Strategy<Value = T> + Clone,
+) -> impl Strategy<Value = Range<T>> {
+    (values.clone(), values).prop_map(|(a, b)| Range {
+        first: a.min(b),
+        last: a.max(b),
+    })
+}
+
+fn prefix() -> impl Strategy<Value = IpNet> {
+    let v4 = (any::<u32>(), 0..=32_u8)
+        .prop_map(|(bits, length)| (IpAddr::from(Ipv4Addr::from_bits(bits)), length));
+    // 2000::/3 only: IPv4 in IPv6 form is refused.
+    let v6 = (any::<u128>(), 3..=128_u8).prop_map(|(bits, length)| {
+        (
+            IpAddr::from(Ipv6Addr::from_bits(bits >> 3 | 1 << 125)),
+            length,
+        )
+    });
+    prop_oneof![v4, v6].prop_map(|(address, length)| IpNet::new(address, length).unwrap().trunc())
+}
+
+fn prefixes() -> impl Strategy<Value = Option<Vec<IpNet>>> {
+    of(btree_set(prefix(), 0..12).prop_map(|set| set.into_iter().collect()))
+}
+
+/// Protocol, ports, flags, fragment and ICMP types, which restrict each other.
+fn transport() -> impl Strategy<Value = RuleMatch> {
+    let ports = || of(vec(range(any::<u16>()), 1..4));
+    let tcp = (1..=255_u8, any::<u8>()).prop_map(|(mask, set)| TcpFlagsMatch {
+        mask,
+        set: set & mask,
+    });
+    prop_oneof![
+        (ports(), ports(), of(Just(vec![6, 17])), of(tcp)).prop_map(
+            |(source_port, destination_port, protocol, tcp_flags)| RuleMatch {
+                source_port,
+                destination_port,
+                protocol,
+                tcp_flags,
+                ..RuleMatch::default()
+            }
+        ),
+        (
+            of(select(vec![1_u8, 58])),
+            of(vec(range(any::<u8>()), 1..4))
+        )
+            .prop_map(|(protocol, icmp_type)| RuleMatch {
+                protocol: protocol.map(|protocol| vec![protocol]),
+                icmp_type,
+                ..RuleMatch::default()
+            }),
+        (
+            of(vec(any::<u8>(), 1..4)),
+            of(select(vec![
+                FragmentMatch::No,
+                FragmentMatch::First,
+                FragmentMatch::Later,
+                FragmentMatch::Any,
+            ]))
+        )
+            .prop_map(|(protocol, fragment)| RuleMatch {
+                protocol,
+                fragment,
+                ..RuleMatch::default()
+            }),
+    ]
+}
+
+fn rule_match(interfaces: usize) -> impl Strategy<Value = RuleMatch> {
+    let frame = (
+        of(vec(range(0..=63_u8), 1..4)),
+        of(vec(range(0..=4095_u16), 1..4)),
+        of(vec(range(0..=16_383_u16), 1..4)),
+        of(vec(0..interfaces, 1..3)),
+    );
+    (prefixes(), prefixes(), transport(), frame).prop_map(
+        |(source, destination, transport, (dscp, vlan, length, interface))| RuleMatch {
+            source,
+            destination,
+            dscp,
+            vlan,
+            length,
+            interface,
+            ..transport
+        },
+    )
+}
+
+fn class(name: String) -> impl Strategy<Value = Class> {
+    let rate = prop_oneof![Just(0), 8_000..CAPACITY / 8];
+    let cpus = btree_set(0..1024_u32, 1..6).prop_map(CpuSet);
+    let burst = 1_000_000..=10_000_000_000_u64;
+    (
+        0..=7_u8,
+        rate,
+        of(8_000..=CAPACITY),
+        burst,
+        1..=1000_u32,
+        of(cpus),
+    )
+        .prop_map(move |(priority, rate, ceil, burst, weight, cpus)| Class {
+            name: name.clone(),
+            priority,
+            rate: BitsPerSecond(rate),
+            ceil: ceil.map(|ceil| BitsPerSecond(ceil.max(rate))),
+            burst: Nanoseconds(burst),
+            weight,
+            cpus,
+        })
+}
+
+fn distinct(
+    pattern: &'static str,
+    count: std::ops::Range<usize>,
+) -> impl Strategy<Value = BTreeSet<String>> {
+    btree_set(pattern, count)
+}
+
+fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
+    let modes = select(vec![
+        AttachMode::Auto,
+        AttachMode::Native,
+        AttachMode::Generic,
+    ]);
+    let names = distinct("[a-z\"'.\\\\é]{1,5}[0-9]", 1..4);
+    (names, CAPACITY..=400_000_000_000, modes).prop_map(|(names, capacity, mode)| {
+        let capacity = BitsPerSecond(capacity);
+        names
+            .into_iter()
+            .map(|name| Interface {
+                name,
+                capacity,
+                mode,
+            })
+            .collect()
+    })
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let classes = distinct("[A-Za-z0-9_.-]{1,12}", 1..8)
+        .prop_flat_map(|names| names.into_iter().map(class).collect::<Vec<_>>());
+    (interfaces(), classes)
+        .prop_flat_map(|(interfaces, classes)| {
+            let action = prop_oneof![
+                (0..classes.len()).prop_map(Action::Class),
+                Just(Action::Pass),
+                Just(Action::Drop)
+            ];
+            let name = of("[^\\x00-\\x1f\\x7f-\\u{9f}]{1,15}");
+            let rules = vec((name, rule_match(interfaces.len()), action), 0..6);
+            let malformed = select(vec![Malformed::Drop, Malformed::Pass]);
+            let interval = 10_000_000..=10_000_000_000_u64;
+            let default = 0..classes.len();
+            (
+                Just(interfaces),
+                Just(classes),
+                rules,
+                default,
+                malformed,
+                interval,
+            )
+        })
+        .prop_map(
+            |(interfaces, classes, rules, default_class, malformed, interval)| {
+                let rules =
+                    rules
+                        .into_iter()
+                        .enumerate()
+                        .map(|(index, (name, matches, action))| {
+                            let number = index + 1;
+                            let name = name.map_or_else(
+                                || format!("rule {number}"),
+                                // Names are unique.
+                                |name| format!("{name}{number}"),
+                            );
+                            Rule {
+                                name,
+                                matches,
+                                action,
+                            }
+                        });
+                let rules = rules.collect();
+                let interval = Nanoseconds(interval);
+                Policy {
+                    interval,
+                    interfaces,
+                    classes,
+                    rules,
+                    default_class,
+                    malformed,
+                }
+            },
+        )
+}
+
+proptest! {
+    #[test]
+    fn what_is_exported_is_read_back(policy in policy()) {
+        let text = to_toml(&policy);
+        match parse("export.toml", &text) {
+            Ok(loaded) => prop_assert_eq!(loaded.policy, policy),
+            Err(error) => prop_assert!(false, "{}\n{}", render(&error, false), text),
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in any::<String>()) {
+        is_harmless(&text);
+        is_harmless(&format!("version = 1\n{text}"));
+    }
+
+    #[test]
+    fn no_change_to_a_policy_makes_the_reader_panic(text in mutated()) {
+        is_harmless(&text);
+    }
+
+    #[test]
+    fn no_value_makes_the_reader_panic(text in assignments()) {
+        is_harmless(&text);
+    }
+}

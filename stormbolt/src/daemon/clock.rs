@@ -1,0 +1,13 @@
+//! The daemon's clock; everything else takes the time as an argument.
+
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+use stormbolt_control::units::Nanoseconds;
+
+/// Reads the monotonic clock.
+pub(super) fn now() -> Nanoseconds {
+    // Every Linux has CLOCK_MONOTONIC, and it counts up from zero at boot.
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
+    Nanoseconds(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}

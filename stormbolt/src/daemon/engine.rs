@@ -1,0 +1,46 @@
+//! The engine as the daemon's machine.
+
+use stormbolt_control::policy::Policy;
+use stormbolt_control::units::Nanoseconds;
+
+use super::machine::{BoxedError, Machine};
+use crate::api::documents::{Classes, Cpus, Interfaces, Rules};
+use crate::apply::Engine;
+
+impl Machine for Engine {
+    fn tick(&mut self, now: Nanoseconds) {
+        self.tick(now);
+    }
+
+    fn apply(&mut self, policy: Policy) -> Result<u32, BoxedError> {
+        Ok(self.apply(policy)?)
+    }
+
+    fn policy(&self) -> &Policy {
+        self.policy()
+    }
+
+    fn generation(&self) -> u32 {
+        self.generation()
+    }
+
+    fn notices(&self) -> Vec<String> {
+        self.notices()
+    }
+
+    fn interfaces(&self) -> Interfaces {
+        self.interfaces()
+    }
+
+    fn classes(&self) -> Classes {
+        self.classes()
+    }
+
+    fn rules(&self) -> Rules {
+        self.rules()
+    }
+
+    fn cpus(&self) -> Cpus {
+        self.cpus()
+    }
+}

@@ -1,0 +1,204 @@
+//! A machine without a kernel, for tests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use stormbolt_control::policy::Policy;
+use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
+
+use super::machine::{BoxedError, Machine};
+use crate::api::documents::{
+    ClassStatus, Classes, CpuStatus, Cpus, DOCUMENT_VERSION, InterfaceStatus, Interfaces,
+    OutcomeCount, RuleStatus, Rules,
+};
+
+/// A policy with classes `gold` and `bulk` that ticks every 10 ms.
+pub(crate) const POLICY: &str = r#"
+version = 1
+[controller]
+interval = "10ms"
+[interface.eth0]
+capacity = "1Gbit"
+[class.gold]
+priority = 0
+rate = "200Mbit"
+cpus = "0-1"
+[class.bulk]
+priority = 7
+ceil = "800Mbit"
+[[rule]]
+protocol = "udp"
+class = "gold"
+[default]
+class = "bulk"
+"#;
+
+/// What a test can see of a machine from outside.
+#[derive(Clone, Default)]
+pub(crate) struct Traces {
+    ticks: Arc<AtomicU64>,
+    detached: Arc<AtomicBool>,
+}
+
+impl Traces {
+    pub(crate) fn ticks(&self) -> u64 {
+        self.ticks.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn detached(&self) -> bool {
+        self.detached.load(Ordering::SeqCst)
+    }
+
+    /// Starts a machine that leaves these traces.
+    pub(crate) fn start(&self, policy: Policy) -> FakeMachine {
+        FakeMachine { policy, generation: 1, traces: self.clone() }
+    }
+}
+
+/// Refuses policies whose interface is called `absent`, panics at the tick under one whose
+/// interface is called `panic`.
+pub(crate) struct FakeMachine {
+    policy: Policy,
+    generation: u32,
+    traces: Traces,
+}
+
+impl FakeMachine {
+    fn has_interface(policy: &Policy, name: &str) -> bool {
+        policy.interfaces.iter().any(|interface| interface.name == name)
+    }
+}
+
+impl Drop for FakeMachine {
+    fn drop(&mut self) {
+        self.traces.detached.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Machine for FakeMachine {
+    fn tick(&mut self, _now: Nanoseconds) {
+        assert!(!Self::has_interface(&self.policy, "panic"), "as the policy says");
+        self.traces.ticks.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn apply(&mut self, policy: Policy) -> Result<u32, BoxedError> {
+        if Self::has_interface(&policy, "absent") {
+            return Err("there is no interface `absent`".into());
+        }
+        self.policy = policy;
+        self.generation += 1;
+        Ok(self.generation)
+    }
+
+    fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    fn notices(&self) -> Vec<String> {
+        vec!["interface eth0 runs in generic mode".to_owned()]
+    }
+
+    fn interfaces(&self) -> Interfaces {
+        interfaces()
+    }
+
+    fn classes(&self) -> Classes {
+        classes()
+    }
+
+    fn rules(&self) -> Rules {
+        rules()
+    }
+
+    fn cpus(&self) -> Cpus {
+        cpus()
+    }
+}
+
+pub(crate) fn interfaces() -> Interfaces {
+    let outcome = |outcome: &str, dropped, packets| OutcomeCount {
+        outcome: outcome.to_owned(),
+        dropped,
+        packets,
+        bytes: packets * 100,
+    };
+    let outcomes = vec![
+        outcome("not_ip", false, 0),
+        outcome("class_passed", false, 1_500_000),
+        outcome("over_rate", true, 12_345),
+        outcome("truncated", true, 5),
+    ];
+    Interfaces {
+        version: DOCUMENT_VERSION,
+        interfaces: vec![InterfaceStatus {
+            name: "eth0".to_owned(),
+            ifindex: 2,
+            mode: "native".to_owned(),
+            capacity_bits_per_second: BitsPerSecond(1_000_000_000),
+            received_packets: 1_512_350,
+            received_bytes: 151_235_000,
+            outcomes,
+        }],
+    }
+}
+
+pub(crate) fn classes() -> Classes {
+    let gold = ClassStatus {
+        name: "gold".to_owned(),
+        interface: "eth0".to_owned(),
+        priority: 0,
+        guarantee_bits_per_second: BitsPerSecond(200_000_000),
+        ceil_bits_per_second: BitsPerSecond(1_000_000_000),
+        rate_bits_per_second: BitsPerSecond(200_000_000),
+        offered_bits_per_second: BitsPerSecond(123_456_789),
+        passed_bits_per_second: BitsPerSecond(123_456_789),
+        passed_packets: 1_000_000,
+        passed_bytes: 100_000_000,
+        dropped_packets: 0,
+        dropped_bytes: 0,
+        cpus: vec![0, 1],
+    };
+    let bulk = ClassStatus {
+        name: "bulk".to_owned(),
+        priority: 7,
+        guarantee_bits_per_second: BitsPerSecond::ZERO,
+        ceil_bits_per_second: BitsPerSecond(800_000_000),
+        rate_bits_per_second: BitsPerSecond(800_000_000),
+        offered_bits_per_second: BitsPerSecond(2_500_000_000),
+        passed_bits_per_second: BitsPerSecond(798_000_000),
+        dropped_packets: 12_345,
+        dropped_bytes: 1_234_500,
+        cpus: Vec::new(),
+        ..gold.clone()
+    };
+    Classes { version: DOCUMENT_VERSION, classes: vec![gold, bulk] }
+}
+
+pub(crate) fn rules() -> Rules {
+    Rules {
+        version: DOCUMENT_VERSION,
+        rules: vec![RuleStatus {
+            position: 1,
+            name: "rule 1".to_owned(),
+            matches: "protocol udp".to_owned(),
+            action: "gold".to_owned(),
+            packets: 1_000_000,
+            bytes: 100_000_000,
+        }],
+    }
+}
+
+pub(crate) fn cpus() -> Cpus {
+    let cpu = |cpu, received_packets_per_second, slots| CpuStatus {
+        cpu,
+        received_packets: 1_234,
+        received_packets_per_second,
+        slots,
+        steered_packets_per_second: 6_150,
+    };
+    Cpus { version: DOCUMENT_VERSION, cpus: vec![cpu(0, 12_345, 130), cpu(1, 0, 126)] }
+}

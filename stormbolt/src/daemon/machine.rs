@@ -1,0 +1,45 @@
+//! What the daemon runs.
+
+use std::error::Error;
+
+use stormbolt_control::policy::Policy;
+use stormbolt_control::units::Nanoseconds;
+
+use crate::api::documents::{Classes, Cpus, Interfaces, Rules};
+
+/// Any error that may cross threads.
+pub type BoxedError = Box<dyn Error + Send + Sync>;
+
+/// A data path under a policy. It lives on one thread; dropping it detaches everything.
+pub trait Machine {
+    /// Runs one interval of the controller at time `now`.
+    fn tick(&mut self, now: Nanoseconds);
+
+    /// Puts a policy into force as a whole and returns its generation.
+    ///
+    /// # Errors
+    ///
+    /// When this machine cannot run the policy; the one in force stays.
+    fn apply(&mut self, policy: Policy) -> Result<u32, BoxedError>;
+
+    /// The policy in force.
+    fn policy(&self) -> &Policy;
+
+    /// Its generation.
+    fn generation(&self) -> u32;
+
+    /// What the operator should know, for example a fallback to generic mode.
+    fn notices(&self) -> Vec<String>;
+
+    /// The interfaces and what arrived on them.
+    fn interfaces(&self) -> Interfaces;
+
+    /// The classes and their traffic.
+    fn classes(&self) -> Classes;
+
+    /// The rules and what they matched.
+    fn rules(&self) -> Rules;
+
+    /// The CPUs and their load.
+    fn cpus(&self) -> Cpus;
+}

@@ -1,0 +1,138 @@
+//! The machine and what the daemon knows about its run.
+
+use stormbolt_control::policy::Policy;
+use stormbolt_control::units::Nanoseconds;
+
+use super::clock;
+use super::machine::{BoxedError, Machine};
+use crate::api::documents::{DOCUMENT_VERSION, Status};
+
+/// Characters of a policy's source that are kept.
+const MAX_SOURCE: usize = 4096;
+
+/// A machine that runs; owned by the worker's thread.
+pub struct Running {
+    machine: Box<dyn Machine>,
+    source: String,
+    started: Nanoseconds,
+    ticks: u64,
+    last_tick: Nanoseconds,
+    /// What has been logged already.
+    told: Vec<String>,
+}
+
+impl Running {
+    /// Takes over a machine that has just been started with the policy out of `source`.
+    pub(super) fn new(machine: Box<dyn Machine>, source: &str) -> Self {
+        let mut running = Self {
+            machine,
+            source: printable(source),
+            started: clock::now(),
+            ticks: 0,
+            last_tick: Nanoseconds(0),
+            told: Vec::new(),
+        };
+        running.log_policy();
+        running
+    }
+
+    /// What the machine says about itself.
+    pub fn machine(&self) -> &dyn Machine {
+        self.machine.as_ref()
+    }
+
+    /// Puts a policy into force. `source` says where it came from: a path, or `api`.
+    ///
+    /// # Errors
+    ///
+    /// When this machine cannot run the policy; the one in force stays.
+    pub fn apply(&mut self, policy: Policy, source: &str) -> Result<u32, BoxedError> {
+        let source = printable(source);
+        match self.machine.apply(policy) {
+            Ok(generation) => {
+                self.source = source;
+                self.log_policy();
+                Ok(generation)
+            }
+            Err(error) => {
+                let (generation, reason) = (self.machine.generation(), with_causes(error.as_ref()));
+                tracing::warn!(
+                    "policy from {source} refused, generation {generation} stays in force: {reason}"
+                );
+                Err(error)
+            }
+        }
+    }
+
+    /// The status document.
+    pub fn status(&self) -> Status {
+        let policy = self.machine.policy();
+        Status {
+            version: DOCUMENT_VERSION,
+            daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_seconds: clock::now().since(self.started).0 / 1_000_000_000,
+            generation: self.machine.generation(),
+            policy_source: self.source.clone(),
+            interval_milliseconds: policy.interval.0 / 1_000_000,
+            ticks: self.ticks,
+            last_tick_microseconds: self.last_tick.0 / 1_000,
+            interface_count: policy.interfaces.len(),
+            class_count: policy.classes.len(),
+            rule_count: policy.rules.len(),
+            notices: self.machine.notices(),
+        }
+    }
+
+    pub(super) fn interval(&self) -> Nanoseconds {
+        self.machine.policy().interval
+    }
+
+    /// One tick. Returns the time at its end.
+    pub(super) fn tick(&mut self, now: Nanoseconds) -> Nanoseconds {
+        self.machine.tick(now);
+        let end = clock::now();
+        self.ticks += 1;
+        self.last_tick = end.since(now);
+        end
+    }
+
+    fn log_policy(&mut self) {
+        let (generation, source) = (self.machine.generation(), &self.source);
+        tracing::info!("generation {generation} in force, from {source}");
+        let attached = self.machine.interfaces().interfaces.into_iter().map(|interface| {
+            let capacity = interface.capacity_bits_per_second;
+            format!(
+                "attached to {} in {} mode, capacity {capacity}",
+                interface.name, interface.mode
+            )
+        });
+        let attached: Vec<_> = attached.collect();
+        for line in attached.iter().filter(|line| !self.told.contains(line)) {
+            tracing::info!("{line}");
+        }
+        let notices = self.machine.notices();
+        for notice in notices.iter().filter(|notice| !self.told.contains(notice)) {
+            tracing::warn!("{notice}");
+        }
+        self.told = [attached, notices].concat();
+    }
+}
+
+/// An error and what caused it, on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Names of sources come from clients and go to terminals.
+fn printable(source: &str) -> String {
+    let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    source.chars().take(MAX_SOURCE).map(printable).collect()
+}

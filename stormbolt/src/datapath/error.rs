@@ -1,0 +1,126 @@
+use std::io;
+
+use thiserror::Error;
+
+/// What can go wrong between user space and the kernel's half.
+#[derive(Debug, Error)]
+pub enum DatapathError {
+    /// The kernel did not take the object.
+    #[error("cannot load the eBPF object (needs Linux 6.1 or newer with BTF)")]
+    Load(#[source] aya::EbpfError),
+    /// The caller lacks a capability.
+    #[error(
+        "not permitted to load eBPF programs: run as root, or with CAP_BPF, CAP_NET_ADMIN and \
+         CAP_PERFMON"
+    )]
+    NotPermitted,
+    /// The object lacks a program or map that this binary was built for.
+    #[error("the eBPF object has no {kind} `{name}`: it does not belong to this binary")]
+    Missing {
+        /// Program or map.
+        kind: &'static str,
+        /// Its name.
+        name: &'static str,
+    },
+    /// The verifier or the attachment refused the program.
+    #[error("cannot {operation} program `{name}`")]
+    Program {
+        /// What was tried.
+        operation: &'static str,
+        /// The program.
+        name: &'static str,
+        /// The kernel's answer.
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// A map could not be created, read or written.
+    #[error("cannot {operation} map `{name}`")]
+    Map {
+        /// What was tried.
+        operation: &'static str,
+        /// The map.
+        name: &'static str,
+        /// The kernel's answer.
+        source: Box<aya::maps::MapError>,
+    },
+    /// A map could not be mapped into memory.
+    #[error("cannot map `{name}` into memory")]
+    Memory {
+        /// The map.
+        name: &'static str,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// The interface does not exist.
+    #[error("there is no interface `{name}`; `ip link` lists those there are")]
+    NoInterface {
+        /// Its name.
+        name: String,
+    },
+    /// The interface's number is beyond the table.
+    #[error(
+        "interface `{name}` has number {ifindex}, beyond the {limit} that are looked up; move it to \
+         a fresh network namespace or reboot to get lower numbers"
+    )]
+    InterfaceNumber {
+        /// Its name.
+        name: String,
+        /// Its number.
+        ifindex: u32,
+        /// The first number that is not looked up.
+        limit: u32,
+    },
+    /// Another XDP program is attached.
+    #[error(
+        "interface `{name}` already has an XDP program: see `ip link show {name}`; detach it with \
+         `ip link set {name} xdp off` or stop the program that owns it"
+    )]
+    Occupied {
+        /// Its name.
+        name: String,
+    },
+    /// The interface can't run the program in the wanted mode.
+    #[error("cannot attach to `{name}` in {mode} mode")]
+    Attach {
+        /// Its name.
+        name: String,
+        /// Native or generic.
+        mode: &'static str,
+        /// The kernel's answer.
+        source: Box<aya::programs::ProgramError>,
+    },
+    /// The CPUs of this machine could not be read.
+    #[error("cannot read the list of CPUs")]
+    Cpus(#[source] io::Error),
+    /// A class wants a CPU that is not there.
+    #[error("CPU {cpu} is not there or offline: this machine has CPUs {available}")]
+    NoCpu {
+        /// The CPU.
+        cpu: u32,
+        /// Those that are there.
+        available: String,
+    },
+}
+
+impl DatapathError {
+    pub(super) fn map(
+        operation: &'static str,
+        name: &'static str,
+    ) -> impl Fn(aya::maps::MapError) -> Self {
+        move |source| Self::Map {
+            operation,
+            name,
+            source: Box::new(source),
+        }
+    }
+
+    pub(super) fn program(
+        operation: &'static str,
+        name: &'static str,
+    ) -> impl Fn(aya::programs::ProgramError) -> Self {
+        move |source| Self::Program {
+            operation,
+            name,
+            source: Box::new(source),
+        }
+    }
+}

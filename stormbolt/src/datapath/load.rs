@@ -1,0 +1,149 @@
+//! Loads the program and opens its maps.
+
+use std::collections::BTreeSet;
+
+use aya::maps::{Map, MapError};
+use aya::programs::Xdp;
+use aya::{Ebpf, EbpfError, EbpfLoader};
+use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
+use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
+use stormbolt_common::policy::Active;
+
+use super::cpus::possible_cpus;
+use super::error::DatapathError;
+use super::install::Installed;
+use super::mapped::MappedArray;
+use super::{maps, object};
+
+/// The loaded program and its maps. Dropping it detaches and unloads everything.
+pub struct Datapath {
+    pub(super) ebpf: Ebpf,
+    pub(super) cpus: u32,
+    pub(super) enabled_cpus: BTreeSet<u32>,
+    pub(super) active: MappedArray<Active>,
+    pub(super) interfaces: MappedArray<u32>,
+    pub(super) slot_cpus: MappedArray<u32>,
+    pub(super) class_cells: MappedArray<ClassCell>,
+    pub(super) rule_counters: MappedArray<PacketCounter>,
+    pub(super) outcomes: MappedArray<PacketCounter>,
+    pub(super) slot_packets: MappedArray<u64>,
+    pub(super) installed: Option<Installed>,
+}
+
+impl Datapath {
+    /// Loads the embedded object into the kernel. Nothing is attached, no policy is in force.
+    ///
+    /// `hash_seed` seeds the flow hash; it should be random.
+    ///
+    /// # Errors
+    /// The kernel is too old, the caller lacks a capability, or memory is short.
+    pub fn load(hash_seed: u64) -> Result<Self, DatapathError> {
+        let cpus = possible_cpus()?;
+        let mut ebpf = EbpfLoader::new()
+            .map_max_entries(maps::CPUS, cpus)
+            .map_max_entries(maps::CLASS_CELLS, cpus * MAX_CELLS)
+            .map_max_entries(maps::RULE_COUNTERS, cpus * MAX_RULES)
+            .map_max_entries(maps::OUTCOMES, cpus * OUTCOMES_PER_CPU)
+            .map_max_entries(maps::SLOT_PACKETS, cpus * MAX_SLOTS)
+            .load(object::data_path())
+            .map_err(load_error)?;
+        let program: &mut Xdp = ebpf
+            .program_mut(maps::PROGRAM)
+            .ok_or(DatapathError::Missing {
+                kind: "program",
+                name: maps::PROGRAM,
+            })?
+            .try_into()
+            .map_err(DatapathError::program("open", maps::PROGRAM))?;
+        program
+            .load()
+            .map_err(DatapathError::program("load", maps::PROGRAM))?;
+        let array = |name| {
+            ebpf.map(name)
+                .ok_or(DatapathError::Missing { kind: "map", name })
+        };
+        let active = mapped::<Active>(array(maps::ACTIVE)?, maps::ACTIVE, 1)?;
+        active.set(
+            0,
+            Active {
+                generation: 0,
+                reserved: 0,
+                hash_seed,
+            },
+        );
+        Ok(Self {
+            cpus,
+            enabled_cpus: BTreeSet::new(),
+            active,
+            interfaces: mapped(array(maps::INTERFACES)?, maps::INTERFACES, MAX_IFINDEX)?,
+            slot_cpus: mapped(array(maps::SLOT_CPUS)?, maps::SLOT_CPUS, MAX_SLOTS)?,
+            class_cells: mapped(
+                array(maps::CLASS_CELLS)?,
+                maps::CLASS_CELLS,
+                cpus * MAX_CELLS,
+            )?,
+            rule_counters: mapped(
+                array(maps::RULE_COUNTERS)?,
+                maps::RULE_COUNTERS,
+                cpus * MAX_RULES,
+            )?,
+            outcomes: mapped(
+                array(maps::OUTCOMES)?,
+                maps::OUTCOMES,
+                cpus * OUTCOMES_PER_CPU,
+            )?,
+            slot_packets: mapped(
+                array(maps::SLOT_PACKETS)?,
+                maps::SLOT_PACKETS,
+                cpus * MAX_SLOTS,
+            )?,
+            installed: None,
+            ebpf,
+        })
+    }
+
+    /// Number of CPUs that counters have copies for.
+    pub fn cpus(&self) -> u32 {
+        self.cpus
+    }
+
+    pub(super) fn map_mut(&mut self, name: &'static str) -> Result<&mut Map, DatapathError> {
+        self.ebpf
+            .map_mut(name)
+            .ok_or(DatapathError::Missing { kind: "map", name })
+    }
+
+    pub(super) fn program_mut(&mut self) -> Result<&mut Xdp, DatapathError> {
+        self.ebpf
+            .program_mut(maps::PROGRAM)
+            .ok_or(DatapathError::Missing {
+                kind: "program",
+                name: maps::PROGRAM,
+            })?
+            .try_into()
+            .map_err(DatapathError::program("open", maps::PROGRAM))
+    }
+}
+
+fn mapped<T: aya::Pod + Default>(
+    map: &Map,
+    name: &'static str,
+    entries: u32,
+) -> Result<MappedArray<T>, DatapathError> {
+    MappedArray::of(name, map, usize::try_from(entries).unwrap_or(0))
+}
+
+/// Tells a missing capability from everything else.
+pub(super) fn load_error(error: EbpfError) -> DatapathError {
+    let refused = match &error {
+        EbpfError::MapError(MapError::CreateError { io_error, .. }) => {
+            io_error.raw_os_error() == Some(libc::EPERM)
+        }
+        _ => false,
+    };
+    if refused {
+        DatapathError::NotPermitted
+    } else {
+        DatapathError::Load(error)
+    }
+}

@@ -1,0 +1,22 @@
+//! The names of maps and programs, as `stormbolt-ebpf/src/kernel/` defines them.
+
+pub(super) const PROGRAM: &str = "stormbolt";
+pub(super) const ACTIVE: &str = "ACTIVE";
+pub(super) const INTERFACES: &str = "INTERFACES";
+pub(super) const POLICIES: &str = "POLICIES";
+pub(super) const RULES: &str = "RULES";
+pub(super) const RATES: &str = "RATES";
+pub(super) const DIRECT: &str = "DIRECT";
+pub(super) const BITMAPS: &str = "BITMAPS";
+pub(super) const SOURCES: &str = "SOURCES";
+pub(super) const DESTINATIONS: &str = "DESTINATIONS";
+pub(super) const SLOT_CPUS: &str = "SLOT_CPUS";
+pub(super) const CPUS: &str = "CPUS";
+pub(super) const CLASS_CELLS: &str = "CLASS_CELLS";
+pub(super) const RULE_COUNTERS: &str = "RULE_COUNTERS";
+pub(super) const OUTCOMES: &str = "OUTCOMES";
+pub(super) const SLOT_PACKETS: &str = "SLOT_PACKETS";
+
+pub(super) const GENERATOR_PROGRAM: &str = "generate";
+pub(super) const GENERATOR_SETTINGS: &str = "SETTINGS";
+pub(super) const GENERATOR_STATE: &str = "STATE";

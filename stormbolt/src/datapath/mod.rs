@@ -1,0 +1,25 @@
+//! The data path in the kernel: loading, attaching, and every access to its maps.
+//!
+//! The only folder that imports aya. What it hands out are plain numbers and the types of
+//! `stormbolt-common`.
+
+mod attach;
+mod cpus;
+mod error;
+mod flood;
+mod install;
+mod load;
+mod mapped;
+mod maps;
+mod object;
+mod read;
+mod test_run;
+
+pub use attach::{AttachedMode, Attachment};
+pub use cpus::possible_cpus;
+pub use error::DatapathError;
+pub use flood::{Flood, FloodFrames, FloodReport};
+pub use install::PolicyTables;
+pub use load::Datapath;
+pub use object::SOURCE_SHA256;
+pub use test_run::{TestRunner, TestVerdict};

@@ -1,0 +1,86 @@
+//! Reads counters: sums over all CPUs, without system calls.
+
+use stormbolt_common::counters::{
+    ClassCell, PacketCounter, cell_index, outcome_index, rule_index, slot_index,
+};
+use stormbolt_common::limits::SLOTS_PER_CPU_SET;
+use stormbolt_common::outcome::Outcome;
+use stormbolt_control::observe::CellCounters;
+
+use super::load::Datapath;
+
+impl Datapath {
+    /// What has happened to one class on one interface.
+    pub fn cell_counters(&self, cell: u32) -> CellCounters {
+        let mut sum = CellCounters::default();
+        for cpu in 0..self.cpus {
+            let index = usize::try_from(cell_index(cpu, cell)).unwrap_or(usize::MAX);
+            let one: ClassCell = self.class_cells.get(index).unwrap_or_default();
+            sum.passed_packets = sum.passed_packets.wrapping_add(one.passed_packets);
+            sum.passed_bytes = sum.passed_bytes.wrapping_add(one.passed_bytes);
+            sum.dropped_packets = sum.dropped_packets.wrapping_add(one.dropped_packets);
+            sum.dropped_bytes = sum.dropped_bytes.wrapping_add(one.dropped_bytes);
+        }
+        sum
+    }
+
+    /// Packets that a rule matched.
+    pub fn rule_counter(&self, rule: u32) -> PacketCounter {
+        self.sum(|cpu| {
+            let index = usize::try_from(rule_index(cpu, rule)).unwrap_or(usize::MAX);
+            self.rule_counters.get(index)
+        })
+    }
+
+    /// Packets of an interface that ended in `outcome`.
+    pub fn outcome_counter(&self, interface: u32, outcome: Outcome) -> PacketCounter {
+        self.sum(|cpu| {
+            let index = usize::try_from(outcome_index(cpu, interface, outcome));
+            self.outcomes.get(index.unwrap_or(usize::MAX))
+        })
+    }
+
+    /// Packets of each slot of a CPU set.
+    pub fn slot_packets(&self, cpu_set: u32) -> Vec<u64> {
+        let first = cpu_set * SLOTS_PER_CPU_SET;
+        let packets = |slot| {
+            (0..self.cpus).fold(0_u64, |sum, cpu| {
+                let index = usize::try_from(slot_index(cpu, slot)).unwrap_or(usize::MAX);
+                sum.wrapping_add(self.slot_packets.get(index).unwrap_or(0))
+            })
+        };
+        (first..first + SLOTS_PER_CPU_SET).map(packets).collect()
+    }
+
+    /// Packets that each CPU has received and taken through the program, by CPU.
+    pub fn received_packets(&self, interfaces: u32) -> Vec<PacketCounter> {
+        let received = |cpu| {
+            let mut sum = PacketCounter::default();
+            for interface in 0..interfaces {
+                for outcome in Outcome::ALL {
+                    let index = usize::try_from(outcome_index(cpu, interface, outcome));
+                    let one = self
+                        .outcomes
+                        .get(index.unwrap_or(usize::MAX))
+                        .unwrap_or_default();
+                    sum = add(sum, one);
+                }
+            }
+            sum
+        };
+        (0..self.cpus).map(received).collect()
+    }
+
+    fn sum(&self, of_cpu: impl Fn(u32) -> Option<PacketCounter>) -> PacketCounter {
+        (0..self.cpus)
+            .filter_map(of_cpu)
+            .fold(PacketCounter::default(), add)
+    }
+}
+
+fn add(sum: PacketCounter, one: PacketCounter) -> PacketCounter {
+    PacketCounter {
+        packets: sum.packets.wrapping_add(one.packets),
+        bytes: sum.bytes.wrapping_add(one.bytes),
+    }
+}

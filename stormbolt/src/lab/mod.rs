@@ -1,0 +1,27 @@
+//! A network on one machine: namespaces, veth pairs and real traffic through sockets.
+//!
+//! The demo and the end-to-end tests are built on it. It calls no external program, and what it
+//! makes lives only as long as the process: namespaces have no name in the file system, so the
+//! kernel removes them with their links once the last descriptor is closed, also after a kill.
+//! Nothing here can send a frame out of the namespaces that it made.
+
+pub mod clock;
+mod error;
+mod ethtool;
+mod link;
+mod napi;
+mod namespace;
+mod netlink;
+mod root;
+mod spawn;
+pub mod traffic;
+
+pub use error::LabError;
+pub use ethtool::Offload;
+pub use link::{Interface, InterfaceCounters, MacAddress, VethOptions, connect, veth};
+pub use namespace::Namespace;
+pub use root::require_root;
+pub use spawn::spawn_for_process_lifetime;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! The shell around StormBolt's mind: policy files, the data path in the kernel, the daemon, its
+//! API and the command line.
+
+pub mod api;
+pub mod apply;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod datapath;
+pub mod lab;

@@ -1,0 +1,235 @@
+//! The tables of the stages in plain memory, so that the same code runs on the host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stormbolt::datapath::PolicyTables;
+use stormbolt_common::Address;
+use stormbolt_common::classifier::{Field, MATCH_ALL, RuleBitmap};
+use stormbolt_common::counters::{ClassCell, PacketCounter};
+use stormbolt_common::limits::{MAX_CELLS, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
+use stormbolt_common::outcome::Outcome;
+use stormbolt_common::police::ClassRate;
+use stormbolt_common::policy::{PolicyHeader, RuleEntry};
+use stormbolt_common::steer::{STAY, cpu_of_entry};
+use stormbolt_control::compile::Prefix;
+use stormbolt_control::observe::CellCounters;
+use stormbolt_ebpf::police::{Bucket, Clock};
+use stormbolt_ebpf::tables::{ClassState, Rules, Tables};
+
+use crate::counters::{Counters, Watched, interfaces_and_outcomes};
+
+/// A clock that stands where it was set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HostClock {
+    /// Time in ns.
+    pub now_ns: u64,
+    /// Timer ticks.
+    pub jiffy: u64,
+}
+
+impl HostClock {
+    /// A clock at `now_ns` in a kernel with `ticks_per_second`.
+    pub fn at(now_ns: u64, ticks_per_second: u64) -> Self {
+        let jiffy = now_ns / (1_000_000_000 / ticks_per_second);
+        Self { now_ns, jiffy }
+    }
+}
+
+impl Clock for HostClock {
+    fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    fn jiffy(&self) -> u64 {
+        self.jiffy
+    }
+}
+
+/// A bucket in plain memory.
+#[derive(Debug, Default)]
+pub struct HostBucket(pub AtomicU64);
+
+impl Bucket for HostBucket {
+    fn spent_until_ns(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn advance(&self, current: u64, new: u64) -> bool {
+        self.0.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
+/// All tables, as one CPU sees them.
+#[derive(Debug)]
+pub struct HostTables {
+    /// The policy in force.
+    pub policy: Option<PolicyTables>,
+    /// Index of the interface that packets arrive on.
+    pub interface: Option<u32>,
+    /// The CPU that runs.
+    pub cpu: u32,
+    /// CPUs that have a queue.
+    pub queues: BTreeSet<u32>,
+    /// Seed of the flow hash.
+    pub hash_seed: u64,
+    /// The time.
+    pub clock: HostClock,
+    /// Entries of all slots.
+    pub slot_cpus: Vec<u32>,
+    cells: BTreeMap<u32, (ClassCell, HostBucket)>,
+    outcomes: Vec<PacketCounter>,
+    rules: Vec<PacketCounter>,
+    slots: Vec<u64>,
+}
+
+impl HostTables {
+    /// Tables without a policy, on CPU `cpu`. The clock stands at one hour.
+    pub fn new(cpu: u32, hash_seed: u64) -> Self {
+        let outcomes = interfaces_and_outcomes().count();
+        Self {
+            policy: None,
+            interface: None,
+            cpu,
+            queues: BTreeSet::new(),
+            hash_seed,
+            clock: HostClock::at(3_600_000_000_000, 250),
+            slot_cpus: vec![STAY; index(MAX_SLOTS)],
+            cells: BTreeMap::new(),
+            outcomes: vec![PacketCounter::default(); outcomes],
+            rules: vec![PacketCounter::default(); index(MAX_RULES)],
+            slots: vec![0; index(MAX_SLOTS)],
+        }
+    }
+
+    /// Reads the counters.
+    pub fn counters(&self, watched: Watched) -> Counters {
+        let slots = watched.cpu_sets * stormbolt_common::limits::SLOTS_PER_CPU_SET;
+        Counters {
+            outcomes: self.outcomes.clone(),
+            rules: self.rules.clone(),
+            cells: watched.cells().map(|cell| self.cell_counters(cell)).collect(),
+            slots: self.slots[..index(slots)].to_vec(),
+        }
+    }
+
+    fn cell_counters(&self, cell: u32) -> CellCounters {
+        self.cells.get(&cell).map_or_else(CellCounters::default, |(cell, _)| CellCounters {
+            passed_packets: cell.passed_packets,
+            passed_bytes: cell.passed_bytes,
+            dropped_packets: cell.dropped_packets,
+            dropped_bytes: cell.dropped_bytes,
+        })
+    }
+
+    fn bitmap(&self, number: u32) -> Option<&RuleBitmap> {
+        self.policy.as_ref()?.compiled.bitmaps.get(index(number))
+    }
+}
+
+/// The bitmap number of the longest prefix around `address`.
+fn longest_match(prefixes: &[(Prefix, u32)], address: &Address) -> Option<u32> {
+    let address = u128::from_be_bytes(*address);
+    let contains = |prefix: &Prefix| {
+        let ignored = 128 - u32::from(prefix.length);
+        let difference = u128::from_be_bytes(prefix.address) ^ address;
+        difference.checked_shr(ignored).unwrap_or(0) == 0
+    };
+    let around = prefixes.iter().filter(|(prefix, _)| contains(prefix));
+    around.max_by_key(|(prefix, _)| prefix.length).map(|(_, number)| *number)
+}
+
+impl Rules for HostTables {
+    fn of_value(&self, field: Field, value: u32) -> Option<&RuleBitmap> {
+        let direct = &self.policy.as_ref()?.compiled.direct;
+        self.bitmap(*direct.get(index(field.base() + value))?)
+    }
+
+    fn of_source(&self, address: &Address) -> Option<&RuleBitmap> {
+        self.bitmap(longest_match(&self.policy.as_ref()?.compiled.sources, address)?)
+    }
+
+    fn of_destination(&self, address: &Address) -> Option<&RuleBitmap> {
+        self.bitmap(longest_match(&self.policy.as_ref()?.compiled.destinations, address)?)
+    }
+
+    fn all(&self) -> Option<&RuleBitmap> {
+        self.bitmap(MATCH_ALL)
+    }
+
+    fn rule(&self, rule: u32) -> Option<RuleEntry> {
+        self.policy.as_ref()?.rules.get(index(rule)).copied()
+    }
+}
+
+impl Tables for HostTables {
+    type Bucket = HostBucket;
+    type Clock = HostClock;
+
+    fn policy(&self) -> Option<PolicyHeader> {
+        Some(self.policy.as_ref()?.header)
+    }
+
+    fn interface(&self) -> Option<u32> {
+        self.interface
+    }
+
+    fn class(&mut self, cell: u32) -> Option<ClassState<'_, HostBucket>> {
+        const UNLIMITED: &ClassRate =
+            &ClassRate { cost_per_byte: 0, burst_ns: 0, lease_ns: 0, cpu_set: 0, reserved: 0 };
+        if cell >= MAX_CELLS {
+            return None;
+        }
+        let rates = &self.policy.as_ref()?.rates;
+        let given = rates.iter().find(|(of_cell, _)| *of_cell == cell);
+        let (counters, bucket) = self.cells.entry(cell).or_default();
+        Some(ClassState {
+            rate: given.map_or(UNLIMITED, |(_, rate)| rate),
+            cell: counters,
+            bucket,
+        })
+    }
+
+    fn clock(&self) -> HostClock {
+        self.clock
+    }
+
+    fn hash_seed(&self) -> u64 {
+        self.hash_seed
+    }
+
+    fn cpu_of_slot(&self, slot: u32) -> Option<u32> {
+        cpu_of_entry(*self.slot_cpus.get(index(slot))?)
+    }
+
+    fn this_cpu(&self) -> u32 {
+        self.cpu
+    }
+
+    fn redirect(&mut self, cpu: u32) -> bool {
+        self.queues.contains(&cpu)
+    }
+
+    fn count_slot(&mut self, slot: u32) {
+        self.slots[index(slot)] += 1;
+    }
+
+    fn count_rule(&mut self, counter: u32, bytes: u64) {
+        add(&mut self.rules[index(counter)], bytes);
+    }
+
+    fn count_outcome(&mut self, interface: u32, outcome: Outcome, bytes: u64) {
+        assert!(interface < MAX_INTERFACES);
+        let position = index(interface) * Outcome::ALL.len() + index(outcome.index());
+        add(&mut self.outcomes[position], bytes);
+    }
+}
+
+fn add(counter: &mut PacketCounter, bytes: u64) {
+    counter.packets += 1;
+    counter.bytes += bytes;
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap()
+}
