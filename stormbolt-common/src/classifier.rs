@@ -138,6 +138,5 @@ impl Field {
 /// Entries of the array that holds all direct tables; each is the number of a bitmap.
 pub const DIRECT_ENTRIES: u32 = Field::Interface.base() + Field::Interface.values();
 
-#[expect(clippy::as_conversions, reason = "a constant that fits")]
-const _: () = assert!(MAX_RULES == BITMAP_WORDS as u32 * 64);
+const _: () = assert!(size_of::<RuleBitmap>() * 8 == 1024 && MAX_RULES == 1024);
 const _: () = assert!(size_of::<RuleBitmap>() == 128 && align_of::<RuleBitmap>() == 8);

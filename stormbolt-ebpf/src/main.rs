@@ -21,9 +21,12 @@ use crate::kernel::tables::MapTables;
 pub(crate) fn stormbolt(context: XdpContext) -> u32 {
     let packet = XdpPacket::new(&context);
     let mut tables = MapTables::new(&context);
-    match pipeline::process(&packet, &mut tables) {
-        Outcome::ClassSteered => xdp_action::XDP_REDIRECT,
-        outcome if outcome.is_drop() => xdp_action::XDP_DROP,
-        _ => xdp_action::XDP_PASS,
+    let outcome = pipeline::process(&packet, &mut tables);
+    if outcome == Outcome::ClassSteered {
+        xdp_action::XDP_REDIRECT
+    } else if outcome.is_drop() {
+        xdp_action::XDP_DROP
+    } else {
+        xdp_action::XDP_PASS
     }
 }

@@ -7,4 +7,5 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod datapath;
+pub mod demo;
 pub mod lab;

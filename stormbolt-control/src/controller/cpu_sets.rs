@@ -1,3 +1,5 @@
+//! The distinct CPU sets of a policy, and where they come from when it changes.
+
 use std::collections::HashMap;
 
 use crate::policy::{Class, CpuSet};

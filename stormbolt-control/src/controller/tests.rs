@@ -1,3 +1,5 @@
+//! The controller in a closed loop with a simulated policer.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

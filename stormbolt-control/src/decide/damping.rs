@@ -1,3 +1,5 @@
+//! From the rates in force to the rates wanted: down at once, up in steps.
+
 use super::rates::Allotment;
 use crate::units::BitsPerSecond;
 

@@ -1,9 +1,15 @@
+//! A rate in the form that the policer reads.
+
 use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate};
 
 use crate::units::{BitsPerSecond, Nanoseconds};
 
 /// A full Ethernet frame on the wire: 1,500 bytes, header, VLAN tag, FCS, preamble and gap.
 const FULL_FRAME_BYTES: u64 = 1_538;
+
+/// Below this nothing passes: a full frame would take ten seconds, and its cost would not fit the
+/// policer's arithmetic. Policies name no such rate, but it can be all that is left over.
+const MIN_RATE: BitsPerSecond = BitsPerSecond(1_000);
 
 /// The shortest lease worth taking: a few looks at the clock.
 const MIN_LEASE_NS: u64 = 1_000;
@@ -20,7 +26,7 @@ const MAX_LEASE_NS: u64 = 1_000_000;
 /// last still finds most of it. Below 1 µs a lease would cost more than it saves; above 1 ms a CPU
 /// that goes idle would sit on tokens that others want. No lease is larger than the bucket.
 pub fn class_rate(rate: BitsPerSecond, burst: Nanoseconds, cpus: u32) -> ClassRate {
-    if rate == BitsPerSecond::ZERO {
+    if rate < MIN_RATE {
         return ClassRate {
             cost_per_byte: BLOCKED,
             burst_ns: burst.0,

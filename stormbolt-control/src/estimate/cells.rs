@@ -1,3 +1,5 @@
+//! What one class does on one interface.
+
 use super::smoothing::{approach, growth};
 use crate::observe::CellCounters;
 use crate::units::{BitsPerSecond, Nanoseconds};

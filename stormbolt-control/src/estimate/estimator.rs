@@ -1,3 +1,5 @@
+//! All estimates, kept from one observation to the next.
+
 use super::cells::ClassEstimate;
 use super::slots::SlotLoads;
 use crate::observe::{CellCounters, Observation};

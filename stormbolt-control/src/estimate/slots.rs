@@ -1,3 +1,5 @@
+//! The load of each slot.
+
 use super::smoothing::{approach, growth};
 use crate::units::Nanoseconds;
 

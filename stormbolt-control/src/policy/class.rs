@@ -1,3 +1,5 @@
+//! Traffic classes.
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,5 @@
+//! Interfaces under management.
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::BitsPerSecond;

@@ -1,3 +1,5 @@
+//! Rules and what they match.
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 

@@ -68,25 +68,33 @@ fn set_flow(context: &XdpContext, settings: &GeneratorSettings) -> bool {
     let random = unsafe { bpf_get_prandom_u32() };
     // Multiply and shift spreads over the flows without a division.
     let flow = (u64::from(random) * u64::from(settings.flows)) >> 32;
-    let port = (u64::from(settings.first_port) + flow) as u16;
-    let offset = settings.port_offset as usize & 0x3f;
-    write(context, offset, port.to_be_bytes())
+    let port = u64::from(settings.first_port) + flow;
+    let [.., high, low] = port.to_be_bytes();
+    write(context, below_64(settings.port_offset), [high, low])
 }
 
 /// Overwrites words of the frame, from its start offset on, as far as the frame reaches.
 #[inline(always)]
 fn randomise(context: &XdpContext, settings: &GeneratorSettings) {
-    for word in 0..MAX_RANDOM_WORDS as usize {
-        if word >= settings.random_words as usize {
+    let mut offset = below_64(settings.random_offset);
+    for word in 0..MAX_RANDOM_WORDS {
+        if word >= settings.random_words {
             return;
         }
         // SAFETY: the helper takes no argument and cannot fail.
         let random = unsafe { bpf_get_prandom_u32() };
-        let offset = (settings.random_offset as usize & 0x3f) + word * 4;
         if !write(context, offset, random.to_ne_bytes()) {
             return;
         }
+        offset += 4;
     }
+}
+
+/// An offset from the settings, in the bounds that the verifier needs.
+#[inline(always)]
+#[expect(clippy::as_conversions, reason = "below 64")]
+const fn below_64(offset: u32) -> usize {
+    (offset & 0x3f) as usize
 }
 
 /// Writes into the frame; `false` where it ends before.

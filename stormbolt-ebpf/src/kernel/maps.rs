@@ -17,7 +17,13 @@ use stormbolt_common::policy::{Active, POLICY_SLOTS, PolicyHeader, RuleEntry};
 /// `BPF_F_MMAPABLE`: user space reads and writes the array as memory.
 const MMAPABLE: usize = 1 << 10;
 /// Policies side by side.
-const SLOTS: usize = POLICY_SLOTS as usize;
+const SLOTS: usize = entries(POLICY_SLOTS);
+
+/// A table's size as the map definitions want it.
+#[expect(clippy::as_conversions, reason = "constant; a table's size fits")]
+const fn entries(count: u32) -> usize {
+    count as usize
+}
 
 /// The generation in force.
 #[btf_map]
@@ -25,7 +31,7 @@ pub(super) static ACTIVE: Array<Active, 1, MMAPABLE> = Array::new();
 
 /// Index plus one of each interface, by `ifindex`.
 #[btf_map]
-pub(super) static INTERFACES: Array<u32, { MAX_IFINDEX as usize }, MMAPABLE> = Array::new();
+pub(super) static INTERFACES: Array<u32, { entries(MAX_IFINDEX) }, MMAPABLE> = Array::new();
 
 /// Per policy: its head.
 #[btf_map]
@@ -33,64 +39,64 @@ pub(super) static POLICIES: ArrayOfMaps<Array<PolicyHeader, 1>, SLOTS> = ArrayOf
 
 /// Per policy: what each rule does.
 #[btf_map]
-pub(super) static RULES: ArrayOfMaps<Array<RuleEntry, { MAX_RULES as usize }, MMAPABLE>, SLOTS> =
+pub(super) static RULES: ArrayOfMaps<Array<RuleEntry, { entries(MAX_RULES) }, MMAPABLE>, SLOTS> =
     ArrayOfMaps::new();
 
 /// Per policy: the rate of each class on each interface.
 #[btf_map]
-pub(super) static RATES: ArrayOfMaps<Array<ClassRate, { MAX_CELLS as usize }, MMAPABLE>, SLOTS> =
+pub(super) static RATES: ArrayOfMaps<Array<ClassRate, { entries(MAX_CELLS) }, MMAPABLE>, SLOTS> =
     ArrayOfMaps::new();
 
 /// Per policy: bitmap numbers by field value.
 #[btf_map]
-pub(super) static DIRECT: ArrayOfMaps<Array<u32, { DIRECT_ENTRIES as usize }, MMAPABLE>, SLOTS> =
+pub(super) static DIRECT: ArrayOfMaps<Array<u32, { entries(DIRECT_ENTRIES) }, MMAPABLE>, SLOTS> =
     ArrayOfMaps::new();
 
 /// Per policy: the rule bitmaps.
 #[btf_map]
 pub(super) static BITMAPS: ArrayOfMaps<
-    Array<RuleBitmap, { MAX_BITMAPS as usize }, MMAPABLE>,
+    Array<RuleBitmap, { entries(MAX_BITMAPS) }, MMAPABLE>,
     SLOTS,
 > = ArrayOfMaps::new();
 
 /// Per policy: bitmap numbers by source prefix.
 #[btf_map]
-pub(super) static SOURCES: ArrayOfMaps<LpmTrie<Address, u32, { MAX_PREFIXES as usize }>, SLOTS> =
+pub(super) static SOURCES: ArrayOfMaps<LpmTrie<Address, u32, { entries(MAX_PREFIXES) }>, SLOTS> =
     ArrayOfMaps::new();
 
 /// Per policy: bitmap numbers by destination prefix.
 #[btf_map]
 pub(super) static DESTINATIONS: ArrayOfMaps<
-    LpmTrie<Address, u32, { MAX_PREFIXES as usize }>,
+    LpmTrie<Address, u32, { entries(MAX_PREFIXES) }>,
     SLOTS,
 > = ArrayOfMaps::new();
 
 /// Shared buckets, per class and interface.
 #[btf_map]
-pub(super) static BUCKETS: Array<SharedBucket, { MAX_CELLS as usize }> = Array::new();
+pub(super) static BUCKETS: Array<SharedBucket, { entries(MAX_CELLS) }> = Array::new();
 
 /// Slot entries, per CPU set.
 #[btf_map]
-pub(super) static SLOT_CPUS: Array<u32, { MAX_SLOTS as usize }, MMAPABLE> = Array::new();
+pub(super) static SLOT_CPUS: Array<u32, { entries(MAX_SLOTS) }, MMAPABLE> = Array::new();
 
 /// Queues of the CPUs.
 #[btf_map]
-pub(super) static CPUS: CpuMap<{ MAX_CPUS as usize }> = CpuMap::new();
+pub(super) static CPUS: CpuMap<{ entries(MAX_CPUS) }> = CpuMap::new();
 
 /// Counters and leases of the classes, CPU by CPU.
 #[btf_map]
-pub(super) static CLASS_CELLS: Array<ClassCell, { MAX_CELLS as usize }, MMAPABLE> = Array::new();
+pub(super) static CLASS_CELLS: Array<ClassCell, { entries(MAX_CELLS) }, MMAPABLE> = Array::new();
 
 /// Rule counters, CPU by CPU.
 #[btf_map]
-pub(super) static RULE_COUNTERS: Array<PacketCounter, { MAX_RULES as usize }, MMAPABLE> =
+pub(super) static RULE_COUNTERS: Array<PacketCounter, { entries(MAX_RULES) }, MMAPABLE> =
     Array::new();
 
 /// Outcome counters, CPU by CPU.
 #[btf_map]
-pub(super) static OUTCOMES: Array<PacketCounter, { OUTCOMES_PER_CPU as usize }, MMAPABLE> =
+pub(super) static OUTCOMES: Array<PacketCounter, { entries(OUTCOMES_PER_CPU) }, MMAPABLE> =
     Array::new();
 
 /// Packets per slot, CPU by CPU.
 #[btf_map]
-pub(super) static SLOT_PACKETS: Array<u64, { MAX_SLOTS as usize }, MMAPABLE> = Array::new();
+pub(super) static SLOT_PACKETS: Array<u64, { entries(MAX_SLOTS) }, MMAPABLE> = Array::new();

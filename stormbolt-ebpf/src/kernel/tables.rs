@@ -31,15 +31,16 @@ impl MapTables {
     #[inline(always)]
     pub(crate) fn new(context: &XdpContext) -> Self {
         let (generation, hash_seed) = match maps::ACTIVE.get_ptr(0) {
-            // SAFETY: the map has one entry, which lives as long as the program.
-            Some(active) => unsafe {
-                let generation = core::ptr::addr_of!((*active).generation).read_volatile();
-                (generation, (*active).hash_seed)
-            },
+            Some(active) => {
+                // SAFETY: the map has one entry, which lives as long as the program. Read whole and
+                // once, or a packet could see two generations.
+                let active = unsafe { active.read_volatile() };
+                (active.generation, active.hash_seed)
+            }
             None => (0, 0),
         };
         Self {
-            ifindex: context.ingress_ifindex() as u32,
+            ifindex: u32::try_from(context.ingress_ifindex()).unwrap_or(u32::MAX),
             // SAFETY: the helper takes no argument and cannot fail.
             cpu: unsafe { bpf_get_smp_processor_id() },
             generation,
@@ -150,8 +151,9 @@ impl Tables for MapTables {
     #[inline(always)]
     fn count_slot(&mut self, slot: u32) {
         if let Some(packets) = maps::SLOT_PACKETS.get_ptr_mut(slot_index(self.cpu, slot)) {
-            // SAFETY: this CPU alone writes this entry.
-            unsafe { *packets = (*packets).wrapping_add(1) };
+            // SAFETY: this CPU alone writes this entry, and map values outlive the program.
+            let packets = unsafe { &mut *packets };
+            *packets = packets.wrapping_add(1);
         }
     }
 

@@ -42,8 +42,14 @@ fn too_large(limit: usize) -> ApiError {
 }
 
 fn unreadable(error: &axum::Error, limit: usize) -> ApiError {
-    if error.source().is_some_and(<dyn Error>::is::<LengthLimitError>) {
+    if error
+        .source()
+        .is_some_and(<dyn Error>::is::<LengthLimitError>)
+    {
         return too_large(limit);
     }
-    ApiError::new(StatusCode::BAD_REQUEST, format!("cannot read the body: {error}"))
+    ApiError::new(
+        StatusCode::BAD_REQUEST,
+        format!("cannot read the body: {error}"),
+    )
 }

@@ -25,14 +25,18 @@ pub(super) fn changed(
         return Err(unknown_class(policy, name));
     }
     if *change == ClassChange::default() {
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "the change names nothing to change"));
+        return Err(ApiError::new(
+            StatusCode::BAD_REQUEST,
+            "the change names nothing to change",
+        ));
     }
     let unwritable = |what: &str| {
         let message = format!("the policy in force cannot be written as a file: {what}");
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     };
-    let mut document: Table =
-        config::to_toml(policy).parse().map_err(|error| unwritable(&format!("{error}")))?;
+    let mut document: Table = config::to_toml(policy)
+        .parse()
+        .map_err(|error| unwritable(&format!("{error}")))?;
     let class = document
         .get_mut("class")
         .and_then(|classes| classes.get_mut(name))
@@ -56,7 +60,11 @@ fn edit(class: &mut Table, change: &ClassChange) {
         None => {}
     };
     // No key is empty in a policy file, so that no text but the word itself removes it.
-    set("priority", change.priority.map(|priority| number(priority.into())), "");
+    set(
+        "priority",
+        change.priority.map(|priority| number(priority.into())),
+        "",
+    );
     set("rate", change.rate.as_ref().map(text), "none");
     set("ceil", change.ceil.as_ref().map(text), "capacity");
     set("burst", change.burst.as_ref().map(text), "default");
@@ -65,7 +73,10 @@ fn edit(class: &mut Table, change: &ClassChange) {
 }
 
 fn refused(name: &str, error: &PolicyError) -> ApiError {
-    let message = format!("class `{name}` cannot be changed so: {}", error.report().summary());
+    let message = format!(
+        "class `{name}` cannot be changed so: {}",
+        error.report().summary()
+    );
     ApiError::with_findings(StatusCode::UNPROCESSABLE_ENTITY, message, error.findings())
 }
 
@@ -86,7 +97,10 @@ fn unknown_class(policy: &Policy, name: &str) -> ApiError {
         Some((_, known)) => format!("did you mean `{known}`?"),
         None => format!("the classes are {}", listed(names)),
     };
-    ApiError::new(StatusCode::NOT_FOUND, format!("there is no class `{shown}`; {hint}"))
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        format!("there is no class `{shown}`; {hint}"),
+    )
 }
 
 /// The first few names.

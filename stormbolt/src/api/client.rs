@@ -84,9 +84,7 @@ impl ClientError {
             Self::NotPermitted { .. } => {
                 Some("run this as root, or as a member of the socket's group".to_owned())
             }
-            Self::Answer(_) => {
-                Some("do the daemon's version and this one differ?".to_owned())
-            }
+            Self::Answer(_) => Some("do the daemon's version and this one differ?".to_owned()),
             Self::TimedOut { .. }
             | Self::Problem { .. }
             | Self::BrokenOff(_)
@@ -114,7 +112,11 @@ impl Client {
             .enable_all()
             .build()
             .map_err(ClientError::Runtime)?;
-        Ok(Self { path: path.to_owned(), runtime, timeout: TIMEOUT })
+        Ok(Self {
+            path: path.to_owned(),
+            runtime,
+            timeout: TIMEOUT,
+        })
     }
 
     /// Waits for `timeout` at most, policies excepted.
@@ -143,7 +145,11 @@ impl Client {
     ///
     /// See [`ClientError`].
     pub async fn get_async<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        document(&self.ask(Method::GET, path, String::new(), self.timeout).await?)
+        document(
+            &self
+                .ask(Method::GET, path, String::new(), self.timeout)
+                .await?,
+        )
     }
 
     /// Gets the policy in force, as a policy file.
@@ -169,7 +175,10 @@ impl Client {
         text: String,
         dry_run: bool,
     ) -> Result<Applied, ClientError> {
-        let path = format!("/v1/policy?name={}&dry_run={dry_run}", percent_encoded(name));
+        let path = format!(
+            "/v1/policy?name={}&dry_run={dry_run}",
+            percent_encoded(name)
+        );
         let timeout = self.timeout.max(POLICY_TIMEOUT);
         document(&self.block_on(self.ask(Method::PUT, &path, text, timeout))?)
     }
@@ -195,9 +204,10 @@ impl Client {
     ) -> Result<Bytes, ClientError> {
         match tokio::time::timeout(limit, self.exchange(method, path, body)).await {
             Ok(answer) => answer,
-            Err(_) => {
-                Err(ClientError::TimedOut { path: self.path.clone(), seconds: limit.as_secs() })
-            }
+            Err(_) => Err(ClientError::TimedOut {
+                path: self.path.clone(),
+                seconds: limit.as_secs(),
+            }),
         }
     }
 
@@ -207,8 +217,9 @@ impl Client {
         path: &str,
         body: String,
     ) -> Result<Bytes, ClientError> {
-        let stream =
-            UnixStream::connect(&self.path).await.map_err(|error| self.not_connected(error))?;
+        let stream = UnixStream::connect(&self.path)
+            .await
+            .map_err(|error| self.not_connected(error))?;
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream))
                 .await
@@ -220,7 +231,10 @@ impl Client {
             .body(Full::from(body))
             .map_err(|error| ClientError::Answer(error.to_string()))?;
         let answer = async {
-            let answer = sender.send_request(request).await.map_err(ClientError::BrokenOff)?;
+            let answer = sender
+                .send_request(request)
+                .await
+                .map_err(ClientError::BrokenOff)?;
             let (head, body) = answer.into_parts();
             let body = Limited::new(body, MAX_ANSWER)
                 .collect()
@@ -256,7 +270,10 @@ fn checked(status: StatusCode, body: Bytes) -> Result<Bytes, ClientError> {
         error: format!("the daemon answered {status}"),
         findings: Vec::new(),
     });
-    Err(ClientError::Problem { status: status.as_u16(), problem })
+    Err(ClientError::Problem {
+        status: status.as_u16(),
+        problem,
+    })
 }
 
 fn document<T: DeserializeOwned>(body: &Bytes) -> Result<T, ClientError> {

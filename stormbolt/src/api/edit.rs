@@ -55,9 +55,10 @@ impl ReloadError {
     /// What is wrong, a line each; for an invalid policy with the places and the text there.
     pub fn lines(&self) -> Vec<String> {
         match self {
-            Self::Load(LoadError::Policy(error)) => {
-                config::render(error, false).lines().map(str::to_owned).collect()
-            }
+            Self::Load(LoadError::Policy(error)) => config::render(error, false)
+                .lines()
+                .map(str::to_owned)
+                .collect(),
             Self::Load(_) | Self::Apply(_) | Self::Unanswered(_) => vec![with_causes(self)],
         }
     }
@@ -66,7 +67,10 @@ impl ReloadError {
 impl Editor {
     /// For the machine behind `handle`.
     pub fn new(handle: Handle) -> Self {
-        Self { handle, turn: Arc::default() }
+        Self {
+            handle,
+            turn: Arc::default(),
+        }
     }
 
     /// The way to the machine.
@@ -86,14 +90,20 @@ impl Editor {
         let (loaded, _text) = blocking(move || config::load(&path)).await?;
         let warnings = loaded.warnings.render(false);
         warnings.lines().for_each(|line| tracing::warn!("{line}"));
-        let applied = self.handle.ask(move |running| running.apply(loaded.policy, &source)).await?;
+        let applied = self
+            .handle
+            .ask(move |running| running.apply(loaded.policy, &source))
+            .await?;
         applied.map_err(ReloadError::Apply)
     }
 
     /// Waits for the right to change the policy.
     pub(super) async fn turn(&self) -> Result<Turn<'_>, ApiError> {
         match tokio::time::timeout(MAX_WAIT, self.turn.lock()).await {
-            Ok(guard) => Ok(Turn { handle: &self.handle, _guard: guard }),
+            Ok(guard) => Ok(Turn {
+                handle: &self.handle,
+                _guard: guard,
+            }),
             Err(_) => Err(Unanswered::Busy.into()),
         }
     }
@@ -111,7 +121,10 @@ impl Turn<'_> {
         let source = name.clone();
         let loaded = blocking(move || config::parse(&name, &text)).await?;
         if dry_run {
-            let generation = self.handle.ask(|running| running.machine().generation()).await?;
+            let generation = self
+                .handle
+                .ask(|running| running.machine().generation())
+                .await?;
             return Ok(applied(generation, loaded.warnings.findings()));
         }
         self.apply(loaded, source).await
@@ -123,7 +136,10 @@ impl Turn<'_> {
         name: String,
         change: ClassChange,
     ) -> Result<Applied, ApiError> {
-        let policy: Policy = self.handle.ask(|running| running.machine().policy().clone()).await?;
+        let policy: Policy = self
+            .handle
+            .ask(|running| running.machine().policy().clone())
+            .await?;
         let loaded = blocking(move || changed(&policy, &name, &change)).await?;
         self.apply(loaded, API.to_owned()).await
     }
@@ -131,7 +147,11 @@ impl Turn<'_> {
     async fn apply(&self, loaded: Loaded, source: String) -> Result<Applied, ApiError> {
         let warnings = loaded.warnings.findings();
         let policy = loaded.policy;
-        match self.handle.ask(move |running| running.apply(policy, &source)).await? {
+        match self
+            .handle
+            .ask(move |running| running.apply(policy, &source))
+            .await?
+        {
             Ok(generation) => Ok(applied(generation, warnings)),
             Err(error) => {
                 let reason = with_causes(error.as_ref());
@@ -143,7 +163,11 @@ impl Turn<'_> {
 }
 
 fn applied(generation: u32, warnings: Vec<Finding>) -> Applied {
-    Applied { version: DOCUMENT_VERSION, generation, warnings }
+    Applied {
+        version: DOCUMENT_VERSION,
+        generation,
+        warnings,
+    }
 }
 
 /// Keeps what takes long off the thread that answers. A panic goes on in the caller.

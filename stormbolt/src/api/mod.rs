@@ -15,8 +15,8 @@
 //! machine cannot run, 422 for an invalid one, 503 when the daemon has too much to do.
 
 mod body;
-pub mod client;
 mod class_change;
+pub mod client;
 pub mod documents;
 mod edit;
 mod problem;

@@ -27,7 +27,11 @@ impl ApiError {
         error: impl Into<String>,
         findings: Vec<Finding>,
     ) -> Self {
-        let problem = Problem { version: DOCUMENT_VERSION, error: error.into(), findings };
+        let problem = Problem {
+            version: DOCUMENT_VERSION,
+            error: error.into(),
+            findings,
+        };
         Self { status, problem }
     }
 }
@@ -47,6 +51,10 @@ impl From<Unanswered> for ApiError {
 impl From<PolicyError> for ApiError {
     fn from(error: PolicyError) -> Self {
         let findings = error.findings();
-        Self::with_findings(StatusCode::UNPROCESSABLE_ENTITY, error.to_string(), findings)
+        Self::with_findings(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            error.to_string(),
+            findings,
+        )
     }
 }

@@ -34,8 +34,14 @@ struct PutOptions {
 pub fn router(editor: Editor) -> Router {
     Router::new()
         .route("/v1/status", document(Running::status))
-        .route("/v1/interfaces", document(|running| running.machine().interfaces()))
-        .route("/v1/classes", document(|running| running.machine().classes()))
+        .route(
+            "/v1/interfaces",
+            document(|running| running.machine().interfaces()),
+        )
+        .route(
+            "/v1/classes",
+            document(|running| running.machine().classes()),
+        )
         .route("/v1/rules", document(|running| running.machine().rules()))
         .route("/v1/cpus", document(|running| running.machine().cpus()))
         .route("/v1/policy", get(get_policy).put(put_policy))
@@ -57,7 +63,10 @@ where
 }
 
 async fn get_policy(State(editor): State<Editor>) -> Result<Response, ApiError> {
-    let policy = editor.handle().ask(|running| running.machine().policy().clone()).await?;
+    let policy = editor
+        .handle()
+        .ask(|running| running.machine().policy().clone())
+        .await?;
     let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     Ok((plain, to_toml(&policy)).into_response())
 }
@@ -73,7 +82,9 @@ async fn put_policy(
     let turn = editor.turn().await?;
     let limit = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
     let text = body::text(body, limit).await?;
-    turn.replace(options.name, text, options.dry_run).await.map(Json)
+    turn.replace(options.name, text, options.dry_run)
+        .await
+        .map(Json)
 }
 
 async fn patch_class(
@@ -88,12 +99,20 @@ async fn patch_class(
         let message = format!("the body is not a change of a class: {error}");
         ApiError::new(StatusCode::BAD_REQUEST, message)
     })?;
-    editor.turn().await?.change_class(name, change).await.map(Json)
+    editor
+        .turn()
+        .await?
+        .change_class(name, change)
+        .await
+        .map(Json)
 }
 
 async fn not_found(uri: Uri) -> ApiError {
     let path: String = uri.path().chars().take(200).collect();
-    ApiError::new(StatusCode::NOT_FOUND, format!("there is nothing at `{path}`"))
+    ApiError::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at `{path}`"),
+    )
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> ApiError {

@@ -24,17 +24,29 @@ impl Server {
         let config = directory.path().join("policy.toml");
         std::fs::write(&config, POLICY).unwrap();
         let socket = directory.path().join("socket");
-        let options = Options { config, socket: socket.clone() };
+        let options = Options {
+            config,
+            socket: socket.clone(),
+        };
         let (events, received) = mpsc::channel(1);
         let (ready, is_ready) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             let start = |policy| Ok(Traces::default().start(policy));
-            runtime.block_on(serve(&options, start, received, |_| ready.send(()).unwrap_or(())))
+            runtime.block_on(serve(&options, start, received, |_| {
+                ready.send(()).unwrap_or(());
+            }))
         });
         is_ready.recv().unwrap();
-        Self { _directory: directory, socket, events, thread: Some(thread) }
+        Self {
+            _directory: directory,
+            socket,
+            events,
+            thread: Some(thread),
+        }
     }
 
     pub(crate) fn client(&self) -> Client {

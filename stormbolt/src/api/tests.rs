@@ -24,8 +24,10 @@ fn raw(server: &Server, head: &str, body: &[u8]) -> (u16, Problem) {
 }
 
 fn request(server: &Server, line: &str, body: &[u8]) -> (u16, Problem) {
-    let head =
-        format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "{line} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
     raw(server, &head, body)
 }
 
@@ -40,13 +42,26 @@ fn problem<T: std::fmt::Debug>(result: Result<T, ClientError>) -> (u16, Problem)
 fn every_document_comes_over_the_socket_unchanged() {
     let server = Server::start();
     let client = server.client();
-    assert_eq!(client.get::<Interfaces>("/v1/interfaces").unwrap(), fake::interfaces());
-    assert_eq!(client.get::<Classes>("/v1/classes").unwrap(), fake::classes());
+    assert_eq!(
+        client.get::<Interfaces>("/v1/interfaces").unwrap(),
+        fake::interfaces()
+    );
+    assert_eq!(
+        client.get::<Classes>("/v1/classes").unwrap(),
+        fake::classes()
+    );
     assert_eq!(client.get::<Rules>("/v1/rules").unwrap(), fake::rules());
     assert_eq!(client.get::<Cpus>("/v1/cpus").unwrap(), fake::cpus());
     let status: Status = client.get("/v1/status").unwrap();
     assert_eq!((status.generation, status.pid), (1, std::process::id()));
-    assert_eq!((status.interface_count, status.class_count, status.rule_count), (1, 2, 1));
+    assert_eq!(
+        (
+            status.interface_count,
+            status.class_count,
+            status.rule_count
+        ),
+        (1, 2, 1)
+    );
 }
 
 #[test]
@@ -54,9 +69,13 @@ fn the_policy_that_is_got_is_the_policy_that_was_put() {
     let server = Server::start();
     let client = server.client();
     let text = POLICY.replace("200Mbit", "300Mbit");
-    let applied = client.put_policy("/etc/some policy.toml", text.clone(), false).unwrap();
+    let applied = client
+        .put_policy("/etc/some policy.toml", text.clone(), false)
+        .unwrap();
     assert_eq!(applied.generation, 2);
-    let got = config::parse("got", &client.policy().unwrap()).unwrap().policy;
+    let got = config::parse("got", &client.policy().unwrap())
+        .unwrap()
+        .policy;
     assert_eq!(got, config::parse("put", &text).unwrap().policy);
     let status: Status = client.get("/v1/status").unwrap();
     assert_eq!(status.policy_source, "/etc/some policy.toml");
@@ -80,8 +99,18 @@ fn an_invalid_policy_is_refused_with_its_findings() {
     let (status, problem) = problem(server.client().put_policy("my.toml", text, false));
     assert_eq!(status, 422);
     assert_eq!(problem.error, "invalid policy `my.toml`: 1 error");
-    assert_eq!((problem.findings[0].line, problem.findings[0].column), (13, 8));
-    assert_eq!(server.client().get::<Status>("/v1/status").unwrap().generation, 1);
+    assert_eq!(
+        (problem.findings[0].line, problem.findings[0].column),
+        (13, 8)
+    );
+    assert_eq!(
+        server
+            .client()
+            .get::<Status>("/v1/status")
+            .unwrap()
+            .generation,
+        1
+    );
 }
 
 #[test]
@@ -112,23 +141,37 @@ fn a_class_changes_in_what_is_named_and_in_nothing_else() {
         burst: set("20ms"),
     };
     assert_eq!(client.patch_class("bulk", &change).unwrap().generation, 2);
-    let change = ClassChange { cpus: set("none"), ..ClassChange::default() };
+    let change = ClassChange {
+        cpus: set("none"),
+        ..ClassChange::default()
+    };
     assert_eq!(client.patch_class("gold", &change).unwrap().generation, 3);
 
     let expected = POLICY
-        .replace("priority = 7\nceil = \"800Mbit\"", "priority = 6\nrate = \"100Mbit\"\nweight = 3\nburst = \"20ms\"\ncpus = \"0\"")
+        .replace(
+            "priority = 7\nceil = \"800Mbit\"",
+            "priority = 6\nrate = \"100Mbit\"\nweight = 3\nburst = \"20ms\"\ncpus = \"0\"",
+        )
         .replace("cpus = \"0-1\"\n", "");
     policy.classes = config::parse("after", &expected).unwrap().policy.classes;
-    let got = config::parse("got", &client.policy().unwrap()).unwrap().policy;
+    let got = config::parse("got", &client.policy().unwrap())
+        .unwrap()
+        .policy;
     assert_eq!(got, policy);
 }
 
 #[test]
 fn a_change_of_an_unknown_class_names_the_one_that_was_meant() {
     let server = Server::start();
-    let change = ClassChange { weight: Some(2), ..ClassChange::default() };
+    let change = ClassChange {
+        weight: Some(2),
+        ..ClassChange::default()
+    };
     let (status, found) = problem(server.client().patch_class("blk", &change));
-    assert_eq!((status, found.error.as_str()), (404, "there is no class `blk`; did you mean `bulk`?"));
+    assert_eq!(
+        (status, found.error.as_str()),
+        (404, "there is no class `blk`; did you mean `bulk`?")
+    );
     let (status, found) = problem(server.client().patch_class("a/b c%", &change));
     let expected = "there is no class `a/b c%`; the classes are `gold`, `bulk`";
     assert_eq!((status, found.error.as_str()), (404, expected));
@@ -173,7 +216,10 @@ fn hostile_bodies_are_refused_and_the_server_lives_on() {
     let server = Server::start();
     let (status, problem) = request(&server, "PUT /v1/policy", b"version = 1\n\xff");
     assert_eq!(status, 400);
-    assert_eq!(problem.error, "the body is not UTF-8 text: first bad byte in line 2");
+    assert_eq!(
+        problem.error,
+        "the body is not UTF-8 text: first bad byte in line 2"
+    );
 
     let deep = format!("x = {}", "[".repeat(100_000));
     assert_eq!(request(&server, "PUT /v1/policy", deep.as_bytes()).0, 422);
@@ -194,7 +240,14 @@ fn hostile_bodies_are_refused_and_the_server_lives_on() {
         assert_eq!(request(&server, patch, body).0, 400, "{:?}", body.get(..20));
     }
     assert_eq!(request(&server, patch, b"{\"weight\": 100000}").0, 422);
-    assert_eq!(server.client().get::<Status>("/v1/status").unwrap().generation, 1);
+    assert_eq!(
+        server
+            .client()
+            .get::<Status>("/v1/status")
+            .unwrap()
+            .generation,
+        1
+    );
 }
 
 #[test]
@@ -210,7 +263,9 @@ fn bodies_beyond_the_limit_are_refused_before_they_are_read() {
 #[test]
 fn silent_clients_do_not_keep_others_from_being_served() {
     let server = Server::start();
-    let silent: Vec<_> = (0..40).map(|_| UnixStream::connect(&server.socket).unwrap()).collect();
+    let silent: Vec<_> = (0..40)
+        .map(|_| UnixStream::connect(&server.socket).unwrap())
+        .collect();
     server.client().get::<Status>("/v1/status").unwrap();
     drop(silent);
 }
@@ -219,11 +274,23 @@ fn silent_clients_do_not_keep_others_from_being_served() {
 fn a_client_says_when_nobody_listens() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
-    let error = Client::new(&path).unwrap().get::<Status>("/v1/status").unwrap_err();
-    assert!(matches!(error, ClientError::NotReachable { .. }), "{error:?}");
+    let error = Client::new(&path)
+        .unwrap()
+        .get::<Status>("/v1/status")
+        .unwrap_err();
+    assert!(
+        matches!(error, ClientError::NotReachable { .. }),
+        "{error:?}"
+    );
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let error = Client::new(&path).unwrap().get::<Status>("/v1/status").unwrap_err();
-    assert!(matches!(error, ClientError::NotReachable { .. }), "{error:?}");
+    let error = Client::new(&path)
+        .unwrap()
+        .get::<Status>("/v1/status")
+        .unwrap_err();
+    assert!(
+        matches!(error, ClientError::NotReachable { .. }),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -231,7 +298,9 @@ fn a_client_gives_up_on_a_daemon_that_does_not_answer() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    let client = Client::new(&path).unwrap().with_timeout(std::time::Duration::from_millis(20));
+    let client = Client::new(&path)
+        .unwrap()
+        .with_timeout(std::time::Duration::from_millis(20));
     let error = client.get::<Status>("/v1/status").unwrap_err();
     assert!(matches!(error, ClientError::TimedOut { .. }), "{error:?}");
 }

@@ -19,7 +19,7 @@ pub(super) fn describe(matches: &RuleMatch, policy: &Policy) -> String {
     let fields = [
         matches.source.as_ref().map(|list| field("src", list.iter())),
         matches.destination.as_ref().map(|list| field("dst", list.iter())),
-        matches.protocol.as_ref().map(|list| field("protocol", list.iter().map(protocol_name))),
+        matches.protocol.as_ref().map(|list| field("protocol", list.iter().copied().map(protocol_name))),
         matches.source_port.as_ref().map(|list| field("src-port", list.iter().map(range))),
         matches.destination_port.as_ref().map(|list| field("dst-port", list.iter().map(range))),
         matches.dscp.as_ref().map(|list| field("dscp", list.iter().map(range))),
@@ -52,7 +52,7 @@ fn range<T: Display + PartialEq>(range: &Range<T>) -> String {
     }
 }
 
-fn protocol_name(number: &u8) -> String {
+fn protocol_name(number: u8) -> String {
     match number {
         1 => "icmp".to_owned(),
         6 => "tcp".to_owned(),

@@ -1,3 +1,5 @@
+//! Why a policy does not come into force.
+
 use stormbolt_control::compile::CompileError;
 use thiserror::Error;
 

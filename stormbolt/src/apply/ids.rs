@@ -10,46 +10,45 @@ pub(super) struct Ids<K> {
     kind: &'static str,
     limit: u32,
     numbers: BTreeMap<K, u32>,
-    /// Numbers that the change before the last gave up; packets of that policy may still be on
-    /// their way, so they are given out again only when no others are left.
-    resting: BTreeSet<u32>,
 }
 
 impl<K: Ord + Clone> Ids<K> {
     pub(super) fn new(kind: &'static str, limit: u32) -> Self {
-        Self { kind, limit, numbers: BTreeMap::new(), resting: BTreeSet::new() }
+        Self { kind, limit, numbers: BTreeMap::new() }
     }
 
     /// Numbers for `keys`, in their order, and the registry as it is with them in force. Keys that
     /// have a number keep it; keys that are not in `keys` give theirs up.
+    ///
+    /// Until the new policy is in force, packets still use the numbers that are given up, so those
+    /// are given out again at once only when no others are left.
     pub(super) fn assign(&self, keys: &[K]) -> Result<(Vec<u32>, Self), ApplyError> {
         let mut next = Self::new(self.kind, self.limit);
+        let mut given_up = BTreeSet::new();
         let wanted: BTreeSet<&K> = keys.iter().collect();
         for (key, &number) in &self.numbers {
             if wanted.contains(key) {
                 next.numbers.insert(key.clone(), number);
             } else {
-                next.resting.insert(number);
+                given_up.insert(number);
             }
         }
         let taken: BTreeSet<u32> = next.numbers.values().copied().collect();
-        let rested = |number: &u32| !next.resting.contains(number);
+        let rested = |number: &u32| !given_up.contains(number);
         let fresh = (0..self.limit).filter(|number| !taken.contains(number)).filter(rested);
-        let mut free = fresh.chain(next.resting.iter().copied()).collect::<Vec<_>>().into_iter();
+        let mut free = fresh.chain(given_up.iter().copied()).collect::<Vec<_>>().into_iter();
         let mut assigned = Vec::with_capacity(keys.len());
         for key in keys {
-            let number = match next.numbers.get(key) {
-                Some(&number) => number,
-                None => {
-                    let full = ApplyError::TooMany { kind: self.kind, limit: self.limit };
-                    let number = free.next().ok_or(full)?;
-                    next.numbers.insert(key.clone(), number);
-                    number
-                }
+            let number = if let Some(&number) = next.numbers.get(key) {
+                number
+            } else {
+                let full = ApplyError::TooMany { kind: self.kind, limit: self.limit };
+                let number = free.next().ok_or(full)?;
+                next.numbers.insert(key.clone(), number);
+                number
             };
             assigned.push(number);
         }
-        next.resting.retain(|number| !assigned.contains(number));
         Ok((assigned, next))
     }
 

@@ -37,7 +37,10 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
     let applied = Client::new(socket)?.put_policy(&name, text, args.dry_run)?;
     let generation = applied.generation;
     if args.dry_run {
-        writeln!(output, "valid, nothing applied: generation {generation} stays in force")?;
+        writeln!(
+            output,
+            "valid, nothing applied: generation {generation} stays in force"
+        )?;
     } else {
         writeln!(output, "applied, generation {generation}")?;
     }

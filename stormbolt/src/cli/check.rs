@@ -41,11 +41,19 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> anyhow::Result<Exit> 
         }
         Err(error) => return Err(error.into()),
     };
-    let exit = if loaded.is_ok() { Exit::Done } else { Exit::Invalid };
+    let exit = if loaded.is_ok() {
+        Exit::Done
+    } else {
+        Exit::Invalid
+    };
     match (args.output, loaded) {
         (Format::Json, loaded) => {
             let valid = loaded.is_ok();
-            output.json(&Checked { version: DOCUMENT_VERSION, valid, findings })?;
+            output.json(&Checked {
+                version: DOCUMENT_VERSION,
+                valid,
+                findings,
+            })?;
         }
         (Format::Table, Ok(loaded)) => {
             let warnings = loaded.warnings.render(output.style.colour);

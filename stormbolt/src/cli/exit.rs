@@ -127,7 +127,10 @@ fn of_start(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 /// What standard error shows of an error, newline at the end.
 pub(super) fn explained(error: &anyhow::Error, style: Style) -> String {
     for cause in error.chain() {
-        let policy = match (cause.downcast_ref::<LoadError>(), cause.downcast_ref::<RunError>()) {
+        let policy = match (
+            cause.downcast_ref::<LoadError>(),
+            cause.downcast_ref::<RunError>(),
+        ) {
             (Some(LoadError::Policy(error)), _)
             | (_, Some(RunError::Policy(LoadError::Policy(error)))) => Some(error),
             _ => cause.downcast_ref::<PolicyError>(),
@@ -162,6 +165,13 @@ pub(super) fn explained_finding(finding: &Finding, style: Style) -> String {
         Severity::Error => style.error("error:"),
         Severity::Warning => style.warning("warning:"),
     };
-    let help = finding.help.as_ref().map(|help| format!("    help: {help}\n"));
-    format!("  {severity} {}\n{}", finding.message, help.unwrap_or_default())
+    let help = finding
+        .help
+        .as_ref()
+        .map(|help| format!("    help: {help}\n"));
+    format!(
+        "  {severity} {}\n{}",
+        finding.message,
+        help.unwrap_or_default()
+    )
 }

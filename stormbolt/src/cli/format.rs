@@ -4,35 +4,39 @@ use stormbolt_control::units::BitsPerSecond;
 
 /// A measured rate to three digits, rounded down: `1.23Gbit`, `798Mbit`. Rates out of the policy are
 /// shown exactly, by their `Display`.
-pub(super) fn measured(rate: BitsPerSecond) -> String {
+pub(crate) fn measured(rate: BitsPerSecond) -> String {
     let (number, prefix) = scaled(rate.0);
     format!("{number}{prefix}bit")
 }
 
 /// A number to three digits, rounded down: `950`, `12.3 k`, `1.5 M`.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let (number, prefix) = scaled(number);
-    if prefix.is_empty() { number } else { format!("{number} {prefix}") }
+    if prefix.is_empty() {
+        number
+    } else {
+        format!("{number} {prefix}")
+    }
 }
 
 /// A number per second: `950/s`, `12.3 k/s`.
-pub(super) fn per_second(number: u64) -> String {
+pub(crate) fn per_second(number: u64) -> String {
     format!("{}/s", count(number))
 }
 
 /// A size to three digits, rounded down, in powers of 1000: `151 MB`.
-pub(super) fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     let (number, prefix) = scaled(number);
     format!("{number} {prefix}B")
 }
 
 /// A few things and what they are called: `1 rule`, `2 rules`.
-pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
+pub(crate) fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A span of time in its two largest units: `3d 4h`, `12s`.
-pub(super) fn seconds(seconds: u64) -> String {
+pub(crate) fn seconds(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     if days > 0 {
         format!("{days}d {}h", hours % 24)
@@ -46,7 +50,7 @@ pub(super) fn seconds(seconds: u64) -> String {
 }
 
 /// CPU numbers, `0-1,3`; `-` for none.
-pub(super) fn cpus(cpus: &[u32]) -> String {
+pub(crate) fn cpus(cpus: &[u32]) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for &cpu in cpus {
         match runs.last_mut() {
@@ -55,14 +59,22 @@ pub(super) fn cpus(cpus: &[u32]) -> String {
         }
     }
     let runs = runs.into_iter().map(|(first, last)| {
-        if first == last { first.to_string() } else { format!("{first}-{last}") }
+        if first == last {
+            first.to_string()
+        } else {
+            format!("{first}-{last}")
+        }
     });
     let text = runs.collect::<Vec<_>>().join(",");
-    if text.is_empty() { "-".to_owned() } else { text }
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        text
+    }
 }
 
 /// How much of `whole` is `part`: a bar of ten cells, full from 100 % on, and the percentage.
-pub(super) fn share(part: BitsPerSecond, whole: BitsPerSecond) -> String {
+pub(crate) fn share(part: BitsPerSecond, whole: BitsPerSecond) -> String {
     const CELLS: u128 = 10;
     if whole == BitsPerSecond::ZERO {
         return "-".to_owned();
@@ -71,7 +83,11 @@ pub(super) fn share(part: BitsPerSecond, whole: BitsPerSecond) -> String {
     let full = usize::try_from(((part * CELLS + whole / 2) / whole).min(CELLS)).unwrap_or(0);
     let cells = usize::try_from(CELLS).unwrap_or(0);
     let percent = (part * 100 + whole / 2) / whole;
-    format!("{}{} {percent:>3}%", "█".repeat(full), "░".repeat(cells - full))
+    format!(
+        "{}{} {percent:>3}%",
+        "█".repeat(full),
+        "░".repeat(cells - full)
+    )
 }
 
 /// A number to three digits, rounded down, and its decimal prefix.
@@ -105,10 +121,23 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits_and_are_rounded_down() {
-        let written = [0, 7, 999, 1_000, 1_009, 1_010, 12_345, 999_999, 1_500_000, u64::MAX];
+        let written = [
+            0,
+            7,
+            999,
+            1_000,
+            1_009,
+            1_010,
+            12_345,
+            999_999,
+            1_500_000,
+            u64::MAX,
+        ];
         assert_eq!(
             written.map(count),
-            ["0", "7", "999", "1 k", "1 k", "1.01 k", "12.3 k", "999 k", "1.5 M", "18.4 E"]
+            [
+                "0", "7", "999", "1 k", "1 k", "1.01 k", "12.3 k", "999 k", "1.5 M", "18.4 E"
+            ]
         );
         assert_eq!(per_second(12_345), "12.3 k/s");
         assert_eq!(bytes(151_235_000), "151 MB");
@@ -120,7 +149,10 @@ mod tests {
     #[test]
     fn times_have_their_two_largest_units() {
         let written = [0, 59, 61, 3_600, 86_399, 90_000].map(seconds);
-        assert_eq!(written, ["0s", "59s", "1min 1s", "1h 0min", "23h 59min", "1d 1h"]);
+        assert_eq!(
+            written,
+            ["0s", "59s", "1min 1s", "1h 0min", "23h 59min", "1d 1h"]
+        );
     }
 
     #[test]

@@ -5,12 +5,12 @@ mod check;
 mod class;
 mod demo;
 mod exit;
-mod format;
+pub(crate) mod format;
 mod logging;
-mod output;
+pub(crate) mod output;
 mod run;
 mod show;
-mod table;
+pub(crate) mod table;
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,13 @@ impl Style {
     /// Colours for terminals, unless `NO_COLOR` or `TERM` say otherwise.
     pub fn of(stream: &impl anstream::stream::RawStream) -> Self {
         let choice = anstream::AutoStream::choice(stream);
-        Self { colour: choice != anstream::ColorChoice::Never }
+        Self {
+            colour: choice != anstream::ColorChoice::Never,
+        }
+    }
+
+    pub(crate) fn strong(self, text: &str) -> String {
+        self.with("1", text)
     }
 
     pub(super) fn error(self, text: &str) -> String {
@@ -37,7 +43,11 @@ impl Style {
     }
 
     fn with(self, attributes: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{attributes}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour {
+            format!("\x1b[{attributes}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 
@@ -53,7 +63,11 @@ pub struct Output<'w> {
 impl<'w> Output<'w> {
     /// Writes to `writer`.
     pub fn new(writer: Box<dyn Write + 'w>, style: Style, terminal: bool) -> Self {
-        Self { writer, style, terminal }
+        Self {
+            writer,
+            style,
+            terminal,
+        }
     }
 
     /// Writes a document over several lines.

@@ -27,7 +27,10 @@ pub(super) fn run(args: &Args, socket: &Path) -> anyhow::Result<Exit> {
     logging::start();
     // The status names the file to people who stand elsewhere.
     let config = std::path::absolute(&args.config).unwrap_or_else(|_| args.config.clone());
-    let options = Options { config, socket: socket.to_owned() };
+    let options = Options {
+        config,
+        socket: socket.to_owned(),
+    };
     // Nobody outside may know which flows share a slot.
     let seed = RandomState::new().build_hasher().finish();
     daemon::run(&options, move |policy| Ok(Engine::start(policy, seed)?))?;

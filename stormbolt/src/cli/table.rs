@@ -6,21 +6,21 @@ use super::output::Style;
 
 /// A table under construction. The header sets the columns' alignment: titles that begin with `>`
 /// stand, like their columns, on the right.
-pub(super) struct Table {
+pub(crate) struct Table {
     table: comfy_table::Table,
     alignments: Vec<CellAlignment>,
 }
 
 /// Something to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Item {
+pub(crate) enum Item {
     Plain(String),
     /// Worth a look.
     Alarming(String),
 }
 
 impl Table {
-    pub(super) fn new(style: Style, titles: &[&str]) -> Self {
+    pub(crate) fn new(style: Style, titles: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
         table.load_preset(presets::NOTHING);
         table.set_content_arrangement(ContentArrangement::Disabled);
@@ -36,7 +36,9 @@ impl Table {
                 None => (*title, CellAlignment::Left),
             };
             alignments.push(alignment);
-            Cell::new(title).add_attribute(Attribute::Bold).set_alignment(alignment)
+            Cell::new(title)
+                .add_attribute(Attribute::Bold)
+                .set_alignment(alignment)
         });
         table.set_header(header.collect::<Vec<_>>());
         for column in table.column_iter_mut() {
@@ -45,19 +47,22 @@ impl Table {
         Self { table, alignments }
     }
 
-    pub(super) fn row<const N: usize>(&mut self, items: [Item; N]) {
-        let cells = items.into_iter().zip(&self.alignments).map(|(item, alignment)| {
-            let cell = match item {
-                Item::Plain(text) => Cell::new(printable(&text)),
-                Item::Alarming(text) => Cell::new(printable(&text)).fg(Color::Red),
-            };
-            cell.set_alignment(*alignment)
-        });
+    pub(crate) fn row<const N: usize>(&mut self, items: [Item; N]) {
+        let cells = items
+            .into_iter()
+            .zip(&self.alignments)
+            .map(|(item, alignment)| {
+                let cell = match item {
+                    Item::Plain(text) => Cell::new(printable(&text)),
+                    Item::Alarming(text) => Cell::new(printable(&text)).fg(Color::Red),
+                };
+                cell.set_alignment(*alignment)
+            });
         self.table.add_row(cells.collect::<Vec<_>>());
     }
 
     /// The table's lines, each with a newline.
-    pub(super) fn render(&self) -> String {
+    pub(crate) fn render(&self) -> String {
         let mut text = String::new();
         for line in self.table.lines() {
             text.push_str(line.trim_end());
@@ -80,6 +85,14 @@ impl From<&str> for Item {
 }
 
 /// Names may hold what would command a terminal.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }

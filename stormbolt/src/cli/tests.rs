@@ -56,8 +56,12 @@ fn wrong_usage_is_refused() {
     }
     for arguments in [
         &["show", "classes", "--watch"][..],
-        &["show", "classes", "--watch", "0.5", "-o", "json", "--socket", "/x"],
-        &["--socket", "/x", "class", "set", "bulk", "--cpus", "0-1", "--rate", "5Mbit"],
+        &[
+            "show", "classes", "--watch", "0.5", "-o", "json", "--socket", "/x",
+        ],
+        &[
+            "--socket", "/x", "class", "set", "bulk", "--cpus", "0-1", "--rate", "5Mbit",
+        ],
     ] {
         assert!(Cli::try_parse_from(["stormbolt"].iter().chain(arguments)).is_ok());
     }
@@ -68,8 +72,10 @@ fn check_says_that_a_valid_policy_is_valid() {
     let file = policy_file(POLICY);
     let (exit, text) = run(&["check", file.path().to_str().unwrap()]);
     assert_eq!(exit.unwrap(), Exit::Done);
-    let expected =
-        format!("{}: valid: 1 interface, 2 classes, 1 rule\n", file.path().display());
+    let expected = format!(
+        "{}: valid: 1 interface, 2 classes, 1 rule\n",
+        file.path().display()
+    );
     assert_eq!(text, expected);
 }
 
@@ -79,7 +85,10 @@ fn check_shows_the_place_of_an_error_and_ends_with_78() {
     let path = file.path().to_str().unwrap();
     let (exit, text) = run(&["check", path]);
     assert_eq!(exit.unwrap().code(), 78);
-    assert!(text.starts_with(&format!("{path}:13:8: error: `gbps` is not a unit")), "{text}");
+    assert!(
+        text.starts_with(&format!("{path}:13:8: error: `gbps` is not a unit")),
+        "{text}"
+    );
 
     let (exit, text) = run(&["check", "-o", "json", path]);
     assert_eq!(exit.unwrap().code(), 78);
@@ -91,17 +100,28 @@ fn check_shows_the_place_of_an_error_and_ends_with_78() {
 #[test]
 fn apply_shows_the_text_of_an_invalid_policy_without_a_daemon() {
     let file = policy_file(&POLICY.replace("800Mbit", "800gbps"));
-    let arguments = ["apply", file.path().to_str().unwrap(), "--socket", "/nonexistent"];
+    let arguments = [
+        "apply",
+        file.path().to_str().unwrap(),
+        "--socket",
+        "/nonexistent",
+    ];
     let (exit, text) = run(&arguments);
     let error = exit.unwrap_err();
     assert_eq!((Exit::of(&error), text.as_str()), (Exit::Invalid, ""));
     let explained = super::exit::explained(&error, PLAIN);
-    assert!(explained.contains("    ceil = \"800gbps\"\n           ^^^^^^^^^"), "{explained}");
+    assert!(
+        explained.contains("    ceil = \"800gbps\"\n           ^^^^^^^^^"),
+        "{explained}"
+    );
 }
 
 #[test]
 fn commands_without_a_daemon_end_with_69_and_say_how_to_start_it() {
-    for arguments in [&["show", "status"][..], &["class", "set", "x", "--weight", "2"]] {
+    for arguments in [
+        &["show", "status"][..],
+        &["class", "set", "x", "--weight", "2"],
+    ] {
         let (exit, _) = run(&[&["--socket", "/nonexistent"], arguments].concat());
         let error = exit.unwrap_err();
         assert_eq!(Exit::of(&error).code(), 69);
@@ -119,27 +139,75 @@ fn every_kind_of_error_has_its_exit_code() {
     let path = || Path::new("/socket").to_owned();
     let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
     let problem = |status| {
-        let problem =
-            Problem { version: DOCUMENT_VERSION, error: "no".to_owned(), findings: Vec::new() };
+        let problem = Problem {
+            version: DOCUMENT_VERSION,
+            error: "no".to_owned(),
+            findings: Vec::new(),
+        };
         ClientError::Problem { status, problem }
     };
     let code = |error: anyhow::Error| Exit::of(&error).code();
 
-    assert_eq!(code(ClientError::NotReachable { path: path(), source: denied() }.into()), 69);
-    assert_eq!(code(ClientError::NotPermitted { path: path(), source: denied() }.into()), 77);
-    assert_eq!(code(ClientError::TimedOut { path: path(), seconds: 1 }.into()), 124);
+    assert_eq!(
+        code(
+            ClientError::NotReachable {
+                path: path(),
+                source: denied()
+            }
+            .into()
+        ),
+        69
+    );
+    assert_eq!(
+        code(
+            ClientError::NotPermitted {
+                path: path(),
+                source: denied()
+            }
+            .into()
+        ),
+        77
+    );
+    assert_eq!(
+        code(
+            ClientError::TimedOut {
+                path: path(),
+                seconds: 1
+            }
+            .into()
+        ),
+        124
+    );
     assert_eq!(code(problem(422).into()), 78);
     assert_eq!(code(problem(409).into()), 1);
     assert_eq!(code(problem(503).into()), 1);
 
-    assert_eq!(code(RunError::NotPermitted { missing: "X".to_owned() }.into()), 77);
+    assert_eq!(
+        code(
+            RunError::NotPermitted {
+                missing: "X".to_owned()
+            }
+            .into()
+        ),
+        77
+    );
     assert_eq!(code(RunError::Start("no".into()).into()), 1);
-    assert_eq!(code(RunError::Start(Box::new(DatapathError::NotPermitted)).into()), 77);
+    assert_eq!(
+        code(RunError::Start(Box::new(DatapathError::NotPermitted)).into()),
+        77
+    );
     let refused = crate::apply::ApplyError::from(DatapathError::NotPermitted);
     assert_eq!(code(RunError::Start(Box::new(refused)).into()), 77);
     assert_eq!(code(RunError::Panicked.into()), 1);
-    assert_eq!(code(RunError::Socket(SocketError::InUse { path: path() }).into()), 1);
-    let socket = SocketError::Io { operation: "make", path: path(), source: denied() };
+    assert_eq!(
+        code(RunError::Socket(SocketError::InUse { path: path() }).into()),
+        1
+    );
+    let socket = SocketError::Io {
+        operation: "make",
+        path: path(),
+        source: denied(),
+    };
     assert_eq!(code(RunError::Socket(socket).into()), 77);
 
     let invalid = || config::parse("x", "").unwrap_err();
@@ -166,25 +234,37 @@ fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
     }
     let file = policy_file(POLICY);
     let path = file.path().to_str().unwrap();
-    for arguments in [&["stormbolt", "check", path][..], &["stormbolt", "check", path, "-o", "json"]]
-    {
+    for arguments in [
+        &["stormbolt", "check", path][..],
+        &["stormbolt", "check", path, "-o", "json"],
+    ] {
         let cli = Cli::try_parse_from(arguments).unwrap();
         let mut output = Output::new(Box::new(Closed), PLAIN, false);
-        assert_eq!(Exit::of(&execute(&cli, &mut output).unwrap_err()), Exit::Done);
+        assert_eq!(
+            Exit::of(&execute(&cli, &mut output).unwrap_err()),
+            Exit::Done
+        );
     }
 }
 
 #[test]
 fn a_refused_change_is_explained_without_places_that_the_user_has_not_written() {
     let error = config::parse("x", "version = 1\n[class.a]\nrate = \"1gbps\"\n").unwrap_err();
-    let finding =
-        error.findings().into_iter().find(|finding| finding.message.contains("gbps")).unwrap();
+    let finding = error
+        .findings()
+        .into_iter()
+        .find(|finding| finding.message.contains("gbps"))
+        .unwrap();
     let problem = Problem {
         version: DOCUMENT_VERSION,
         error: "class `a` cannot be changed so: 1 error".to_owned(),
         findings: vec![finding],
     };
-    let error = ClientError::Problem { status: 422, problem }.into();
+    let error = ClientError::Problem {
+        status: 422,
+        problem,
+    }
+    .into();
     assert_eq!(
         super::exit::explained(&error, PLAIN),
         "error: class `a` cannot be changed so: 1 error\n  error: `gbps` is not a unit of rates\n\
@@ -204,12 +284,18 @@ fn commands_change_what_the_next_ones_show() {
     let (_, text) = on_server(&["show", "classes"]);
     assert_eq!(text, fake::classes().table(PLAIN));
     let (_, text) = on_server(&["show", "classes", "-o", "json"]);
-    assert_eq!(serde_json::from_str::<Classes>(&text).unwrap(), fake::classes());
+    assert_eq!(
+        serde_json::from_str::<Classes>(&text).unwrap(),
+        fake::classes()
+    );
 
     let done = on_server(&["class", "set", "bulk", "--ceil", "700Mbit", "--weight", "5"]);
     assert_eq!(done, (Exit::Done, "applied, generation 2\n".to_owned()));
     let text = server.client().policy().unwrap();
-    assert!(text.contains("ceil = \"700Mbit\"") && text.contains("weight = 5"), "{text}");
+    assert!(
+        text.contains("ceil = \"700Mbit\"") && text.contains("weight = 5"),
+        "{text}"
+    );
 
     let file = policy_file(POLICY);
     let path = file.path().to_str().unwrap();
@@ -219,7 +305,10 @@ fn commands_change_what_the_next_ones_show() {
     let done = on_server(&["apply", path]);
     assert_eq!(done, (Exit::Done, "applied, generation 3\n".to_owned()));
     let (_, text) = on_server(&["show", "status"]);
-    assert!(text.contains(&format!("policy  generation 3 from {path}: 1 interface")), "{text}");
+    assert!(
+        text.contains(&format!("policy  generation 3 from {path}: 1 interface")),
+        "{text}"
+    );
 
     let (exit, _) = run(&["class", "set", "blk", "--weight", "5", "--socket", socket]);
     let error = exit.unwrap_err();

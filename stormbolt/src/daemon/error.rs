@@ -1,3 +1,5 @@
+//! Why the daemon ends other than by being told to.
+
 use std::io;
 
 use thiserror::Error;

@@ -51,7 +51,11 @@ impl Traces {
 
     /// Starts a machine that leaves these traces.
     pub(crate) fn start(&self, policy: Policy) -> FakeMachine {
-        FakeMachine { policy, generation: 1, traces: self.clone() }
+        FakeMachine {
+            policy,
+            generation: 1,
+            traces: self.clone(),
+        }
     }
 }
 
@@ -65,7 +69,10 @@ pub(crate) struct FakeMachine {
 
 impl FakeMachine {
     fn has_interface(policy: &Policy, name: &str) -> bool {
-        policy.interfaces.iter().any(|interface| interface.name == name)
+        policy
+            .interfaces
+            .iter()
+            .any(|interface| interface.name == name)
     }
 }
 
@@ -77,7 +84,10 @@ impl Drop for FakeMachine {
 
 impl Machine for FakeMachine {
     fn tick(&mut self, _now: Nanoseconds) {
-        assert!(!Self::has_interface(&self.policy, "panic"), "as the policy says");
+        assert!(
+            !Self::has_interface(&self.policy, "panic"),
+            "as the policy says"
+        );
         self.traces.ticks.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -175,7 +185,10 @@ pub(crate) fn classes() -> Classes {
         cpus: Vec::new(),
         ..gold.clone()
     };
-    Classes { version: DOCUMENT_VERSION, classes: vec![gold, bulk] }
+    Classes {
+        version: DOCUMENT_VERSION,
+        classes: vec![gold, bulk],
+    }
 }
 
 pub(crate) fn rules() -> Rules {
@@ -200,5 +213,8 @@ pub(crate) fn cpus() -> Cpus {
         slots,
         steered_packets_per_second: 6_150,
     };
-    Cpus { version: DOCUMENT_VERSION, cpus: vec![cpu(0, 12_345, 130), cpu(1, 0, 126)] }
+    Cpus {
+        version: DOCUMENT_VERSION,
+        cpus: vec![cpu(0, 12_345, 130), cpu(1, 0, 126)],
+    }
 }

@@ -49,10 +49,16 @@ fn check_capabilities() -> Result<(), RunError> {
     let needed: &[Capability] = if has(Capability::CAP_SYS_ADMIN) {
         &[Capability::CAP_NET_ADMIN]
     } else {
-        &[Capability::CAP_NET_ADMIN, Capability::CAP_BPF, Capability::CAP_PERFMON]
+        &[
+            Capability::CAP_NET_ADMIN,
+            Capability::CAP_BPF,
+            Capability::CAP_PERFMON,
+        ]
     };
     match needed.iter().find(|capability| !has(**capability)) {
-        Some(missing) => Err(RunError::NotPermitted { missing: missing.to_string() }),
+        Some(missing) => Err(RunError::NotPermitted {
+            missing: missing.to_string(),
+        }),
         None => Ok(()),
     }
 }

@@ -100,13 +100,18 @@ impl Running {
     fn log_policy(&mut self) {
         let (generation, source) = (self.machine.generation(), &self.source);
         tracing::info!("generation {generation} in force, from {source}");
-        let attached = self.machine.interfaces().interfaces.into_iter().map(|interface| {
-            let capacity = interface.capacity_bits_per_second;
-            format!(
-                "attached to {} in {} mode, capacity {capacity}",
-                interface.name, interface.mode
-            )
-        });
+        let attached = self
+            .machine
+            .interfaces()
+            .interfaces
+            .into_iter()
+            .map(|interface| {
+                let capacity = interface.capacity_bits_per_second;
+                format!(
+                    "attached to {} in {} mode, capacity {capacity}",
+                    interface.name, interface.mode
+                )
+            });
         let attached: Vec<_> = attached.collect();
         for line in attached.iter().filter(|line| !self.told.contains(line)) {
             tracing::info!("{line}");
@@ -133,6 +138,12 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 
 /// Names of sources come from clients and go to terminals.
 fn printable(source: &str) -> String {
-    let printable = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    let printable = |c: char| {
+        if c.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
     source.chars().take(MAX_SOURCE).map(printable).collect()
 }

@@ -17,7 +17,10 @@ impl Schedule {
     pub(super) fn new(start: Nanoseconds, interval: Nanoseconds) -> Self {
         // A policy's interval is never zero; if it were, the distance to a deadline would be none.
         let interval = interval.max(Nanoseconds(1));
-        Self { interval, deadline: after(start, interval.0) }
+        Self {
+            interval,
+            deadline: after(start, interval.0),
+        }
     }
 
     /// Whether a tick is due.

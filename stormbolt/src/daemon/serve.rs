@@ -95,7 +95,9 @@ where
     };
     let detached = worker.stop();
     tracing::info!("detached from all interfaces");
-    ended.map_err(|ServerError::Panicked| RunError::Panicked).and(detached)
+    ended
+        .map_err(|ServerError::Panicked| RunError::Panicked)
+        .and(detached)
 }
 
 async fn reload(editor: Editor, config: PathBuf) {
@@ -105,6 +107,9 @@ async fn reload(editor: Editor, config: PathBuf) {
         for line in error.lines() {
             tracing::warn!("{line}");
         }
-        tracing::warn!("{} not loaded, the old policy stays in force", config.display());
+        tracing::warn!(
+            "{} not loaded, the old policy stays in force",
+            config.display()
+        );
     }
 }

@@ -73,7 +73,11 @@ impl Drop for SocketFile {
 /// A daemon answers on the socket, something else is in the way, or the kernel refuses.
 pub(super) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile), SocketError> {
     let failed = |operation| {
-        move |source: io::Error| SocketError::Io { operation, path: path.to_owned(), source }
+        move |source: io::Error| SocketError::Io {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
     };
     let directory = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -88,8 +92,10 @@ pub(super) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile), Socke
     remove_stale(path)?;
     let listener = bound(path).map_err(failed("listen on"))?;
     let file = fs::symlink_metadata(path).map_err(failed("find"))?;
-    let file =
-        SocketFile { path: path.to_owned(), device_and_inode: (file.dev(), file.ino()) };
+    let file = SocketFile {
+        path: path.to_owned(),
+        device_and_inode: (file.dev(), file.ino()),
+    };
     // What the umask took away on binding.
     let mode = Permissions::from_mode(SOCKET_MODE);
     fs::set_permissions(path, mode).map_err(failed("set the permissions of"))?;
@@ -102,30 +108,48 @@ fn make_directory(directory: &Path) -> io::Result<()> {
         return Ok(());
     }
     if let Some(above) = directory.parent() {
-        DirBuilder::new().recursive(true).mode(0o755).create(above)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(above)?;
     }
-    DirBuilder::new().recursive(true).mode(0o750).create(directory)
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(directory)
 }
 
 fn remove_stale(path: &Path) -> Result<(), SocketError> {
-    let failed =
-        |operation| move |source| SocketError::Io { operation, path: path.to_owned(), source };
+    let failed = |operation| {
+        move |source| SocketError::Io {
+            operation,
+            path: path.to_owned(),
+            source,
+        }
+    };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed("find")(error)),
         Ok(file) if !file.file_type().is_socket() => {
-            return Err(SocketError::NotASocket { path: path.to_owned() });
+            return Err(SocketError::NotASocket {
+                path: path.to_owned(),
+            });
         }
         Ok(_) => {}
     }
     match UnixStream::connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            tracing::info!("replacing {}, left behind by a daemon that is gone", path.display());
+            tracing::info!(
+                "replacing {}, left behind by a daemon that is gone",
+                path.display()
+            );
             fs::remove_file(path).map_err(failed("remove"))
         }
         // A living daemon with a full backlog would block, and one whose socket we may not use
         // refuses us: all of them are alive.
-        _ => Err(SocketError::InUse { path: path.to_owned() }),
+        _ => Err(SocketError::InUse {
+            path: path.to_owned(),
+        }),
     }
 }
 
@@ -169,7 +193,10 @@ mod tests {
         let directory = directory();
         let path = directory.path().join("socket");
         drop(UnixListener::bind(&path).unwrap());
-        assert!(path.exists(), "std leaves the file behind, as a killed daemon does");
+        assert!(
+            path.exists(),
+            "std leaves the file behind, as a killed daemon does"
+        );
         let (_listener, _file) = listen_at(&path).unwrap();
         UnixStream::connect(&path).unwrap();
     }
@@ -180,8 +207,10 @@ mod tests {
         let path = directory.path().join("socket");
         let (_listener, _file) = listen_at(&path).unwrap();
         let error = listen_at(&path).unwrap_err();
-        let expected =
-            format!("a daemon is already running: it answers on {}", path.display());
+        let expected = format!(
+            "a daemon is already running: it answers on {}",
+            path.display()
+        );
         assert_eq!(error.to_string(), expected);
         UnixStream::connect(&path).unwrap();
     }

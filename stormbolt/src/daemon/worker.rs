@@ -80,7 +80,12 @@ impl Worker {
             .name("stormbolt-engine".to_owned())
             .spawn(body)
             .map_err(RunError::Runtime)?;
-        let worker = Self { jobs, stop, thread: Some(thread), ended };
+        let worker = Self {
+            jobs,
+            stop,
+            thread: Some(thread),
+            ended,
+        };
         match ready.await {
             Ok(Ok(())) => Ok(worker),
             Ok(Err(error)) => Err(RunError::Start(error)),
@@ -90,7 +95,9 @@ impl Worker {
 
     /// A way to the machine.
     pub(super) fn handle(&self) -> Handle {
-        Handle { jobs: self.jobs.clone() }
+        Handle {
+            jobs: self.jobs.clone(),
+        }
     }
 
     /// Waits until the thread ends by itself, which only a panic makes it do.

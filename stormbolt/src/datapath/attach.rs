@@ -120,9 +120,10 @@ impl Datapath {
 }
 
 fn attach_error(name: &str, mode: AttachedMode, error: ProgramError) -> DatapathError {
-    let code = match &error {
-        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
-        _ => None,
+    let code = if let ProgramError::SyscallError(error) = &error {
+        error.io_error.raw_os_error()
+    } else {
+        None
     };
     match code {
         Some(libc::EBUSY | libc::EEXIST) => DatapathError::Occupied {

@@ -1,3 +1,5 @@
+//! What can go wrong between user space and the kernel's half.
+
 use std::io;
 
 use thiserror::Error;

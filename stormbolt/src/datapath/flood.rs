@@ -105,11 +105,20 @@ impl Flood {
         Ok(())
     }
 
+    /// A way to ask for what has been sent, from any thread, while this one sends.
+    ///
+    /// # Errors
+    /// The counters cannot be mapped into memory once more.
+    pub fn reporter(&self) -> Result<impl Fn() -> FloodReport + Send + use<>, DatapathError> {
+        let name = maps::GENERATOR_STATE;
+        let map = self.ebpf.map(name).ok_or(DatapathError::Missing { kind: "map", name })?;
+        let state = MappedArray::<GeneratorState>::of(name, map, 1)?;
+        Ok(move || FloodReport { frames: state.get(0).unwrap_or_default().frames })
+    }
+
     /// Frames sent so far.
     pub fn report(&self) -> FloodReport {
-        FloodReport {
-            frames: self.state.get(0).unwrap_or_default().frames,
-        }
+        FloodReport { frames: self.state.get(0).unwrap_or_default().frames }
     }
 }
 

@@ -135,11 +135,10 @@ fn mapped<T: aya::Pod + Default>(
 
 /// Tells a missing capability from everything else.
 pub(super) fn load_error(error: EbpfError) -> DatapathError {
-    let refused = match &error {
-        EbpfError::MapError(MapError::CreateError { io_error, .. }) => {
-            io_error.raw_os_error() == Some(libc::EPERM)
-        }
-        _ => false,
+    let refused = if let EbpfError::MapError(MapError::CreateError { io_error, .. }) = &error {
+        io_error.raw_os_error() == Some(libc::EPERM)
+    } else {
+        false
     };
     if refused {
         DatapathError::NotPermitted

@@ -44,45 +44,29 @@ impl<T: Pod + Default> MappedArray<T> {
 
     /// Maps the array that `map` must be.
     pub(super) fn of(name: &'static str, map: &Map, entries: usize) -> Result<Self, DatapathError> {
-        match map {
-            Map::Array(data) => Self::new(name, data, entries),
-            _ => Err(DatapathError::Missing {
-                kind: "array",
-                name,
-            }),
+        if let Map::Array(data) = map {
+            Self::new(name, data, entries)
+        } else {
+            Err(DatapathError::Missing { kind: "array", name })
         }
     }
 
     /// Copies entry `index`; `None` beyond the end.
     pub(super) fn get(&self, index: usize) -> Option<T> {
-        let source = self.entry(index)?;
+        let entry = self.entry(index)?;
         let mut value = T::default();
-        let target = (&raw mut value).cast::<u8>();
-        let mut offset = 0;
-        while offset < size_of::<T>() {
+        let bytes = (&raw mut value).cast::<u8>();
+        for offset in (0..size_of::<T>()).step_by(8) {
+            // SAFETY: `offset` lies within `value`.
+            let target = unsafe { bytes.add(offset) };
             if size_of::<T>() - offset >= 8 {
-                // SAFETY: eight bytes from `offset` on lie within the entry; entries are aligned
-                // to eight bytes.
-                let word = unsafe { &*source.add(offset).cast::<AtomicU64>() };
+                let word = self.long_word(entry, offset).load(Ordering::Relaxed);
                 // SAFETY: eight bytes from `offset` on lie within `value`.
-                unsafe {
-                    target
-                        .add(offset)
-                        .cast::<u64>()
-                        .write_unaligned(word.load(Ordering::Relaxed))
-                };
-                offset += 8;
+                unsafe { target.cast::<u64>().write_unaligned(word) };
             } else {
-                // SAFETY: the size is a multiple of four, so four bytes are left.
-                let word = unsafe { &*source.add(offset).cast::<AtomicU32>() };
-                // SAFETY: likewise.
-                unsafe {
-                    target
-                        .add(offset)
-                        .cast::<u32>()
-                        .write_unaligned(word.load(Ordering::Relaxed))
-                };
-                offset += 4;
+                let word = self.word(entry, offset).load(Ordering::Relaxed);
+                // SAFETY: the size is a multiple of four, so four bytes are left in `value`.
+                unsafe { target.cast::<u32>().write_unaligned(word) };
             }
         }
         Some(value)
@@ -90,40 +74,71 @@ impl<T: Pod + Default> MappedArray<T> {
 
     /// Overwrites entry `index`; beyond the end nothing happens and the answer is `false`.
     pub(super) fn set(&self, index: usize, value: T) -> bool {
-        let Some(target) = self.entry(index) else {
+        let Some(entry) = self.entry(index) else {
             return false;
         };
-        let source = (&raw const value).cast::<u8>();
-        let mut offset = 0;
-        while offset < size_of::<T>() {
+        let bytes = (&raw const value).cast::<u8>();
+        for offset in (0..size_of::<T>()).step_by(8) {
+            // SAFETY: `offset` lies within `value`.
+            let source = unsafe { bytes.add(offset) };
             if size_of::<T>() - offset >= 8 {
-                // SAFETY: as in `get`.
-                let word = unsafe { &*target.add(offset).cast::<AtomicU64>() };
-                // SAFETY: as in `get`.
-                word.store(
-                    unsafe { source.add(offset).cast::<u64>().read_unaligned() },
-                    Ordering::Relaxed,
-                );
-                offset += 8;
+                // SAFETY: eight bytes from `offset` on lie within `value`.
+                let word = unsafe { source.cast::<u64>().read_unaligned() };
+                self.long_word(entry, offset).store(word, Ordering::Relaxed);
             } else {
-                // SAFETY: as in `get`.
-                let word = unsafe { &*target.add(offset).cast::<AtomicU32>() };
-                // SAFETY: as in `get`.
-                word.store(
-                    unsafe { source.add(offset).cast::<u32>().read_unaligned() },
-                    Ordering::Relaxed,
-                );
-                offset += 4;
+                // SAFETY: the size is a multiple of four, so four bytes are left in `value`.
+                let word = unsafe { source.cast::<u32>().read_unaligned() };
+                self.word(entry, offset).store(word, Ordering::Relaxed);
             }
         }
         true
     }
 
-    fn entry(&self, index: usize) -> Option<*mut u8> {
-        if index >= self.entries {
-            return None;
+    /// Where entry `index` begins in the mapping.
+    fn entry(&self, index: usize) -> Option<usize> {
+        (index < self.entries).then(|| index * Self::STRIDE)
+    }
+
+    /// The eight bytes at `offset` of the entry that begins at `entry`.
+    fn long_word(&self, entry: usize, offset: usize) -> &AtomicU64 {
+        // SAFETY: entries come from `entry` and `offset` lies within one, so this is in the mapping.
+        let word = unsafe { self.memory.as_mut_ptr().add(entry + offset) }.cast::<()>();
+        // SAFETY: the mapping begins at a page and `entry + offset` is a multiple of eight; the
+        // kernel writes the word whole, and user space through such references only.
+        unsafe { &*word.cast::<AtomicU64>() }
+    }
+
+    /// The four bytes at `offset`, likewise.
+    fn word(&self, entry: usize, offset: usize) -> &AtomicU32 {
+        // SAFETY: as in `long_word`.
+        let word = unsafe { self.memory.as_mut_ptr().add(entry + offset) }.cast::<()>();
+        // SAFETY: as in `long_word`.
+        unsafe { &*word.cast::<AtomicU32>() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::require_root;
+    use stormbolt_common::police::ClassRate;
+
+    #[test]
+    fn what_is_written_is_read_for_entries_of_every_size() {
+        if !require_root("what_is_written_is_read_for_entries_of_every_size") {
+            return;
         }
-        // SAFETY: the mapping has `entries * STRIDE` bytes and `index` is below `entries`.
-        Some(unsafe { self.memory.as_mut_ptr().add(index * Self::STRIDE) })
+        let map = |size| {
+            let definition = aya_obj::Map::new_from_params(2, 4, size, 3, 1 << 10);
+            MapData::create(definition, "test", None).unwrap()
+        };
+        let small = MappedArray::<u32>::new("small", &map(4), 3).unwrap();
+        assert!(small.set(2, 7) && !small.set(3, 9));
+        assert_eq!((small.get(1), small.get(2), small.get(3)), (Some(0), Some(7), None));
+        let large = MappedArray::<ClassRate>::new("large", &map(32), 3).unwrap();
+        let rate = ClassRate { cost_per_byte: 1, burst_ns: 2, lease_ns: 3, cpu_set: 4, reserved: 5 };
+        assert!(large.set(1, rate));
+        assert_eq!(large.get(1), Some(rate));
+        assert_eq!(large.get(0), Some(ClassRate::default()));
     }
 }

@@ -58,8 +58,16 @@ impl TestRunner {
 }
 
 fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<TestVerdict, DatapathError> {
-    let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::default() };
-    let result =
-        program.test_run(options).map_err(DatapathError::program("run", maps::PROGRAM))?;
-    Ok(TestVerdict { verdict: result.return_value, duration: result.duration })
+    let options = TestRunOptions {
+        data_in: Some(frame),
+        repeat,
+        ..TestRunOptions::default()
+    };
+    let result = program
+        .test_run(options)
+        .map_err(DatapathError::program("run", maps::PROGRAM))?;
+    Ok(TestVerdict {
+        verdict: result.return_value,
+        duration: result.duration,
+    })
 }

@@ -12,16 +12,20 @@ mod link;
 mod napi;
 mod namespace;
 mod netlink;
+mod priority;
 mod root;
 mod spawn;
 pub mod traffic;
+mod wakeful;
 
 pub use error::LabError;
 pub use ethtool::Offload;
 pub use link::{Interface, InterfaceCounters, MacAddress, VethOptions, connect, veth};
 pub use namespace::Namespace;
+pub use priority::{keep_to, prefer};
 pub use root::require_root;
 pub use spawn::spawn_for_process_lifetime;
+pub use wakeful::Wakeful;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{getpid, getppid};
 use rtnetlink::LinkUnspec;
 
@@ -110,6 +110,9 @@ impl Namespace {
         let parent = getpid();
         let enter = move || {
             setns(file.as_fd(), CloneFlags::CLONE_NEWNET)?;
+            // A caller that waits for signals on a thread has them blocked on all of them, and a
+            // child that inherits that can't be told to end.
+            SigSet::empty().thread_set_mask()?;
             set_pdeathsig(Signal::SIGKILL)?;
             // The parent may have died before the line above took effect.
             if getppid() == parent {

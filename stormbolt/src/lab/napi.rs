@@ -12,10 +12,12 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
 use nix::unistd::Pid;
 
+use super::priority::put_first;
 use super::{Interface, LabError};
 
 impl Interface {
-    /// Receives this interface's frames on `cpu`, by a thread of its own.
+    /// Receives this interface's frames on `cpu`, by a thread of its own that goes first there,
+    /// as a card's interrupt work does.
     ///
     /// # Errors
     ///
@@ -28,6 +30,7 @@ impl Interface {
         cpus.set(cpu).map_err(LabError::io(operation()))?;
         for thread in receive_threads(self.name()).map_err(LabError::io(operation()))? {
             sched_setaffinity(thread, &cpus).map_err(LabError::io(operation()))?;
+            put_first(thread).map_err(LabError::io(operation()))?;
         }
         Ok(())
     }

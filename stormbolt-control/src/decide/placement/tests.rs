@@ -1,3 +1,5 @@
+//! Properties of the placement of slots.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Properties of the allotment of rates.
+
 use proptest::prelude::*;
 
 use super::*;

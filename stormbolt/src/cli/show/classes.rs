@@ -1,3 +1,5 @@
+//! `show classes`: what each class gets on each interface.
+
 use super::Shown;
 use crate::api::documents::Classes;
 use crate::cli::format::{count, cpus, measured, share};
@@ -35,7 +37,11 @@ impl Shown for Classes {
                 measured(class.offered_bits_per_second).into(),
                 measured(passed).into(),
                 share(passed, rate).into(),
-                if class.dropped_packets > 0 { Item::Alarming(dropped) } else { dropped.into() },
+                if class.dropped_packets > 0 {
+                    Item::Alarming(dropped)
+                } else {
+                    dropped.into()
+                },
                 cpus(&class.cpus).into(),
             ]);
         }

@@ -1,3 +1,5 @@
+//! `show cpus`: what the CPUs receive and what is steered to them.
+
 use super::Shown;
 use crate::api::documents::Cpus;
 use crate::cli::format::{count, per_second};

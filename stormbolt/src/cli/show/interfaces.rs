@@ -1,3 +1,5 @@
+//! `show interfaces`: what became of the frames that arrived.
+
 use super::Shown;
 use crate::api::documents::Interfaces;
 use crate::cli::format::{bytes, count};
@@ -9,10 +11,19 @@ impl Shown for Interfaces {
 
     /// The interfaces, and below them what became of their frames.
     fn table(&self, style: Style) -> String {
-        let titles = ["interface", "mode", ">capacity", ">received", ">bytes", ">dropped"];
+        let titles = [
+            "interface",
+            "mode",
+            ">capacity",
+            ">received",
+            ">bytes",
+            ">dropped",
+        ];
         let mut interfaces = Table::new(style, &titles);
-        let mut outcomes =
-            Table::new(style, &["interface", "outcome", "verdict", ">packets", ">bytes"]);
+        let mut outcomes = Table::new(
+            style,
+            &["interface", "outcome", "verdict", ">packets", ">bytes"],
+        );
         for interface in &self.interfaces {
             let dropped = interface.outcomes.iter().filter(|outcome| outcome.dropped);
             interfaces.row([
@@ -23,11 +34,19 @@ impl Shown for Interfaces {
                 bytes(interface.received_bytes).into(),
                 count(dropped.map(|outcome| outcome.packets).sum()).into(),
             ]);
-            for outcome in interface.outcomes.iter().filter(|outcome| outcome.packets > 0) {
+            for outcome in interface
+                .outcomes
+                .iter()
+                .filter(|outcome| outcome.packets > 0)
+            {
                 outcomes.row([
                     interface.name.as_str().into(),
                     outcome.outcome.as_str().into(),
-                    if outcome.dropped { Item::Alarming("dropped".into()) } else { "passed".into() },
+                    if outcome.dropped {
+                        Item::Alarming("dropped".into())
+                    } else {
+                        "passed".into()
+                    },
                     count(outcome.packets).into(),
                     bytes(outcome.bytes).into(),
                 ]);

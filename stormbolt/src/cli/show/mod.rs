@@ -23,8 +23,10 @@ use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Status};
 
 /// Shows what the daemon does and sees.
 #[derive(Debug, clap::Args)]
-#[command(after_long_help = "Example:\n  sudo stormbolt show classes --watch\n  \
-    sudo stormbolt show interfaces -o json")]
+#[command(
+    after_long_help = "Example:\n  sudo stormbolt show classes --watch\n  \
+    sudo stormbolt show interfaces -o json"
+)]
 pub(super) struct Args {
     #[command(subcommand)]
     subject: Subject,
@@ -106,7 +108,9 @@ fn show<T: Shown>(how: &How, client: &Client, output: &mut Output<'_>) -> anyhow
 }
 
 fn period(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
     if !(0.1..=3600.0).contains(&seconds) {
         return Err("it is from 0.1 to 3600 seconds".to_owned());
     }

@@ -1,3 +1,5 @@
+//! `show rules`: the rules in order, with their hits.
+
 use super::Shown;
 use crate::api::documents::Rules;
 use crate::cli::format::{bytes, count};

@@ -1,3 +1,5 @@
+//! `show status`: the daemon itself.
+
 use super::Shown;
 use crate::api::documents::Status;
 use crate::cli::format;

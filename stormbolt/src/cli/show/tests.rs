@@ -84,5 +84,8 @@ fn colour_marks_what_was_dropped_and_changes_no_letter() {
     assert!(coloured.contains("\x1b[38;5;9m"), "{coloured:?}");
     let stripped = anstream::adapter::strip_str(&coloured).to_string();
     let stripped: Vec<_> = stripped.lines().map(str::trim_end).collect();
-    assert_eq!(stripped, fake::classes().table(PLAIN).lines().collect::<Vec<_>>());
+    assert_eq!(
+        stripped,
+        fake::classes().table(PLAIN).lines().collect::<Vec<_>>()
+    );
 }

@@ -1,3 +1,5 @@
+//! Namespaces and links: reachable, apart, and gone when dropped.
+
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::process::Stdio;

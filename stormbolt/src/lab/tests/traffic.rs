@@ -1,3 +1,5 @@
+//! Traffic between two namespaces: it arrives, and what does not is counted.
+
 use super::*;
 use crate::lab::require_root;
 use crate::lab::traffic::{

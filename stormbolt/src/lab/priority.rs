@@ -1,0 +1,45 @@
+//! Where the threads run that stand for other machines and for interrupts.
+
+use std::io;
+
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
+/// Nice value of threads that go first among ordinary ones.
+const FIRST: libc::c_int = -20;
+/// Nice value of threads that have nine times the share of ordinary ones.
+const PREFERRED: libc::c_int = -10;
+
+/// Keeps the calling thread, and all threads and children that it starts from now on, to `cpus`.
+///
+/// # Errors
+///
+/// When none of the CPUs is there.
+pub fn keep_to(cpus: impl IntoIterator<Item = usize>) -> Result<(), Errno> {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(cpu)?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set)
+}
+
+/// Gives the calling thread nine times the share of its CPU that ordinary threads have.
+///
+/// # Errors
+///
+/// Without `CAP_SYS_NICE`.
+pub fn prefer() -> io::Result<()> {
+    // SAFETY: the call takes numbers only; 0 stands for the calling thread.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, PREFERRED) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Lets a thread go first among the ordinary threads of its CPU, much as an interrupt's work does.
+/// Real-time scheduling would be nearer to that, but would starve the kernel's own threads.
+pub(super) fn put_first(thread: Pid) -> io::Result<()> {
+    let thread = libc::id_t::try_from(thread.as_raw()).map_err(io::Error::other)?;
+    // SAFETY: the call takes numbers only.
+    let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, thread, FIRST) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
