@@ -37,6 +37,9 @@ pub enum Outcome {
     /// Dropped: a fragment that hides the transport header (RFC 1858, RFC 7112) or ends beyond
     /// 65,535 bytes.
     BadFragment,
+    /// Dropped: an IPv6 packet with an IPv4-mapped address, which does not belong on the wire (RFC
+    /// 4942 section 2.2) and would pass for IPv4 in rules.
+    BadAddress,
 }
 
 /// Number of outcomes, and room for more without a change of layout.
@@ -44,7 +47,7 @@ pub const OUTCOME_SLOTS: u32 = 32;
 
 impl Outcome {
     /// All outcomes, in counter order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NotIp,
         Self::NeighborDiscovery,
         Self::Unconfigured,
@@ -60,6 +63,7 @@ impl Outcome {
         Self::BadTotalLength,
         Self::TooManyExtensionHeaders,
         Self::BadFragment,
+        Self::BadAddress,
     ];
 
     /// Index of this outcome's counter within its interface's block.
@@ -87,6 +91,7 @@ impl Outcome {
             Self::BadTotalLength => "bad_total_length",
             Self::TooManyExtensionHeaders => "too_many_extension_headers",
             Self::BadFragment => "bad_fragment",
+            Self::BadAddress => "bad_address",
         }
     }
 
@@ -107,7 +112,8 @@ impl Outcome {
             | Self::BadHeaderLength
             | Self::BadTotalLength
             | Self::TooManyExtensionHeaders
-            | Self::BadFragment => true,
+            | Self::BadFragment
+            | Self::BadAddress => true,
         }
     }
 }

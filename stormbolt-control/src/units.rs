@@ -116,7 +116,10 @@ mod tests {
 
     #[test]
     fn a_rate_over_no_time_is_zero() {
-        assert_eq!(BitsPerSecond::from_bytes_over(1000, Nanoseconds(0)), BitsPerSecond::ZERO);
+        assert_eq!(
+            BitsPerSecond::from_bytes_over(1000, Nanoseconds(0)),
+            BitsPerSecond::ZERO
+        );
         assert_eq!(
             BitsPerSecond::from_bytes_over(125, Nanoseconds(1_000_000)),
             BitsPerSecond(1_000_000)

@@ -2,7 +2,10 @@
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
-#![expect(internal_features, reason = "compare-and-swap on BPF is only reachable as an intrinsic")]
+#![expect(
+    internal_features,
+    reason = "compare-and-swap on BPF is only reachable as an intrinsic"
+)]
 
 mod kernel;
 

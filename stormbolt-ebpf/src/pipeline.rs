@@ -18,9 +18,15 @@ pub fn process<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -
     let bytes = frame_bytes(packet);
     let interface = tables.interface();
     let outcome = match (interface, tables.policy()) {
-        (Some(interface), Some(policy)) => {
-            managed(packet, tables, &policy, Arrival { interface, length: bytes })
-        }
+        (Some(interface), Some(policy)) => managed(
+            packet,
+            tables,
+            &policy,
+            Arrival {
+                interface,
+                length: bytes,
+            },
+        ),
         _ => Outcome::Unconfigured,
     };
     tables.count_outcome(interface.unwrap_or(0), outcome, u64::from(bytes));
@@ -67,18 +73,19 @@ const fn unclassified(error: ParseError, policy: &PolicyHeader) -> Outcome {
 }
 
 #[inline(always)]
-fn in_class<T: Tables>(
-    tables: &mut T,
-    class: u32,
-    headers: &Headers,
-    arrival: Arrival,
-) -> Outcome {
+fn in_class<T: Tables>(tables: &mut T, class: u32, headers: &Headers, arrival: Arrival) -> Outcome {
     let bytes = u64::from(arrival.length);
     let clock = tables.clock();
     let Some(state) = tables.class(cell(arrival.interface, class)) else {
         return Outcome::Unconfigured;
     };
-    let within = police(state.rate, &mut state.cell.lease, state.bucket, &clock, bytes);
+    let within = police(
+        state.rate,
+        &mut state.cell.lease,
+        state.bucket,
+        &clock,
+        bytes,
+    );
     count(state.cell, within, bytes);
     let cpu_set = state.rate.cpu_set;
     if !within {
@@ -96,7 +103,10 @@ fn in_class<T: Tables>(
 /// The frame's length; frames are far below 4 GiB.
 #[inline(always)]
 #[expect(clippy::as_conversions, reason = "a frame has less than 2^32 bytes")]
-#[expect(clippy::cast_possible_truncation, reason = "a frame has less than 2^32 bytes")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a frame has less than 2^32 bytes"
+)]
 fn frame_bytes<P: PacketBytes + ?Sized>(packet: &P) -> u32 {
     packet.length() as u32
 }

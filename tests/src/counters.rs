@@ -56,9 +56,16 @@ impl Counters {
             .map(|(interface, outcome)| datapath.outcome_counter(interface, outcome));
         Self {
             outcomes: outcomes.collect(),
-            rules: (0..MAX_RULES).map(|rule| datapath.rule_counter(rule)).collect(),
-            cells: watched.cells().map(|cell| datapath.cell_counters(cell)).collect(),
-            slots: (0..watched.cpu_sets).flat_map(|set| datapath.slot_packets(set)).collect(),
+            rules: (0..MAX_RULES)
+                .map(|rule| datapath.rule_counter(rule))
+                .collect(),
+            cells: watched
+                .cells()
+                .map(|cell| datapath.cell_counters(cell))
+                .collect(),
+            slots: (0..watched.cpu_sets)
+                .flat_map(|set| datapath.slot_packets(set))
+                .collect(),
         }
     }
 

@@ -56,7 +56,9 @@ impl Bucket for HostBucket {
     }
 
     fn advance(&self, current: u64, new: u64) -> bool {
-        self.0.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        self.0
+            .compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok()
     }
 }
 
@@ -108,18 +110,23 @@ impl HostTables {
         Counters {
             outcomes: self.outcomes.clone(),
             rules: self.rules.clone(),
-            cells: watched.cells().map(|cell| self.cell_counters(cell)).collect(),
+            cells: watched
+                .cells()
+                .map(|cell| self.cell_counters(cell))
+                .collect(),
             slots: self.slots[..index(slots)].to_vec(),
         }
     }
 
     fn cell_counters(&self, cell: u32) -> CellCounters {
-        self.cells.get(&cell).map_or_else(CellCounters::default, |(cell, _)| CellCounters {
-            passed_packets: cell.passed_packets,
-            passed_bytes: cell.passed_bytes,
-            dropped_packets: cell.dropped_packets,
-            dropped_bytes: cell.dropped_bytes,
-        })
+        self.cells
+            .get(&cell)
+            .map_or_else(CellCounters::default, |(cell, _)| CellCounters {
+                passed_packets: cell.passed_packets,
+                passed_bytes: cell.passed_bytes,
+                dropped_packets: cell.dropped_packets,
+                dropped_bytes: cell.dropped_bytes,
+            })
     }
 
     fn bitmap(&self, number: u32) -> Option<&RuleBitmap> {
@@ -136,7 +143,9 @@ fn longest_match(prefixes: &[(Prefix, u32)], address: &Address) -> Option<u32> {
         difference.checked_shr(ignored).unwrap_or(0) == 0
     };
     let around = prefixes.iter().filter(|(prefix, _)| contains(prefix));
-    around.max_by_key(|(prefix, _)| prefix.length).map(|(_, number)| *number)
+    around
+        .max_by_key(|(prefix, _)| prefix.length)
+        .map(|(_, number)| *number)
 }
 
 impl Rules for HostTables {
@@ -146,11 +155,17 @@ impl Rules for HostTables {
     }
 
     fn of_source(&self, address: &Address) -> Option<&RuleBitmap> {
-        self.bitmap(longest_match(&self.policy.as_ref()?.compiled.sources, address)?)
+        self.bitmap(longest_match(
+            &self.policy.as_ref()?.compiled.sources,
+            address,
+        )?)
     }
 
     fn of_destination(&self, address: &Address) -> Option<&RuleBitmap> {
-        self.bitmap(longest_match(&self.policy.as_ref()?.compiled.destinations, address)?)
+        self.bitmap(longest_match(
+            &self.policy.as_ref()?.compiled.destinations,
+            address,
+        )?)
     }
 
     fn all(&self) -> Option<&RuleBitmap> {
@@ -175,8 +190,13 @@ impl Tables for HostTables {
     }
 
     fn class(&mut self, cell: u32) -> Option<ClassState<'_, HostBucket>> {
-        const UNLIMITED: &ClassRate =
-            &ClassRate { cost_per_byte: 0, burst_ns: 0, lease_ns: 0, cpu_set: 0, reserved: 0 };
+        const UNLIMITED: &ClassRate = &ClassRate {
+            cost_per_byte: 0,
+            burst_ns: 0,
+            lease_ns: 0,
+            cpu_set: 0,
+            reserved: 0,
+        };
         if cell >= MAX_CELLS {
             return None;
         }

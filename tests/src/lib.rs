@@ -3,11 +3,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::missing_panics_doc,
     reason = "only tests use this crate, and a panic is how a test fails"
 )]
 
 pub mod cases;
 pub mod counters;
+pub mod e2e;
 pub mod host_tables;
 pub mod packet;
 pub mod policies;

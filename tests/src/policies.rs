@@ -91,18 +91,34 @@ fn rarely<T: std::fmt::Debug>(
 /// Prefixes out of a small space, so that one often lies in another; at times one that stands on
 /// the border between the families.
 fn prefix() -> impl Strategy<Value = IpNet> {
-    let ipv4 = (select(vec![10_u8, 11, 192]), 0..4_u8, select(vec![0, 1, 255_u8]), any::<u8>());
+    let ipv4 = (
+        select(vec![10_u8, 11, 192]),
+        0..4_u8,
+        select(vec![0, 1, 255_u8]),
+        any::<u8>(),
+    );
     let ipv4 = (ipv4, 0..=32_u8).prop_map(|((a, b, c, d), length)| {
         IpNet::V4(Ipv4Net::new([a, b, c, d].into(), length).unwrap().trunc())
     });
-    let ipv6 = (select(vec![0x2001_0db8_u32, 0x2001_0db9]), 0..4_u32, any::<u64>());
+    let ipv6 = (
+        select(vec![0x2001_0db8_u32, 0x2001_0db9]),
+        0..4_u32,
+        any::<u64>(),
+    );
     let ipv6 = (ipv6, 0..=128_u8).prop_map(|((high, next, low), length)| {
         let address = u128::from(high) << 96 | u128::from(next) << 64 | u128::from(low);
         IpNet::V6(Ipv6Net::new(address.into(), length).unwrap().trunc())
     });
-    let border = (select(vec![0xffff_u64 << 32, 0xfffe << 32, 0xffff_0a00_0000, 0]), 64..=112_u8);
+    let border = (
+        select(vec![0xffff_u64 << 32, 0xfffe << 32, 0xffff_0a00_0000, 0]),
+        64..=112_u8,
+    );
     let border = border.prop_map(|(low, length)| {
-        IpNet::V6(Ipv6Net::new(u128::from(low).into(), length).unwrap().trunc())
+        IpNet::V6(
+            Ipv6Net::new(u128::from(low).into(), length)
+                .unwrap()
+                .trunc(),
+        )
     });
     prop_oneof![6 => ipv4, 6 => ipv6, 1 => border]
 }
@@ -113,7 +129,10 @@ fn port_range() -> impl Strategy<Value = Range<u16>> {
         1 => any::<u16>().prop_map(|first| (first, 0)),
         1 => (any::<u16>(), any::<u16>()),
     ]
-    .prop_map(|(first, more)| Range { first, last: first.saturating_add(more) })
+    .prop_map(|(first, more)| Range {
+        first,
+        last: first.saturating_add(more),
+    })
 }
 
 fn range<T>(values: std::ops::RangeInclusive<T>) -> impl Strategy<Value = Range<T>>
@@ -137,7 +156,10 @@ fn protocol() -> impl Strategy<Value = u8> {
 fn tcp_flags() -> impl Strategy<Value = TcpFlagsMatch> {
     (any::<u8>(), any::<u8>(), any::<bool>()).prop_map(|(mask, set, narrow)| {
         let mask = if narrow { mask & 0x12 } else { mask };
-        TcpFlagsMatch { mask, set: set & mask }
+        TcpFlagsMatch {
+            mask,
+            set: set & mask,
+        }
     })
 }
 

@@ -17,26 +17,41 @@ pub fn first_match(
     headers: &Headers,
     arrival: Arrival,
 ) -> Option<usize> {
-    rules.iter().position(|rule| matches(&rule.matches, interfaces, headers, arrival))
+    rules
+        .iter()
+        .position(|rule| matches(&rule.matches, interfaces, headers, arrival))
 }
 
 fn matches(rule: &RuleMatch, interfaces: &[u32], headers: &Headers, arrival: Arrival) -> bool {
     let ports = headers.ports;
     let length = u16::try_from(arrival.length.min(MAX_LENGTH)).ok();
     any(rule.source.as_ref(), |net| contains(*net, &headers.source))
-        && any(rule.destination.as_ref(), |net| contains(*net, &headers.destination))
+        && any(rule.destination.as_ref(), |net| {
+            contains(*net, &headers.destination)
+        })
         && in_range(rule.source_port.as_ref(), ports.map(|ports| ports.source))
-        && in_range(rule.destination_port.as_ref(), ports.map(|ports| ports.destination))
-        && any(rule.protocol.as_ref(), |protocol| *protocol == headers.protocol)
+        && in_range(
+            rule.destination_port.as_ref(),
+            ports.map(|ports| ports.destination),
+        )
+        && any(rule.protocol.as_ref(), |protocol| {
+            *protocol == headers.protocol
+        })
         && in_range(rule.dscp.as_ref(), Some(headers.dscp))
         && in_range(rule.vlan.as_ref(), headers.vlan)
         && rule.tcp_flags.is_none_or(|wanted| {
-            headers.tcp_flags.is_some_and(|flags| flags & wanted.mask == wanted.set)
+            headers
+                .tcp_flags
+                .is_some_and(|flags| flags & wanted.mask == wanted.set)
         })
-        && rule.fragment.is_none_or(|wanted| is_wanted(wanted, headers.fragment))
+        && rule
+            .fragment
+            .is_none_or(|wanted| is_wanted(wanted, headers.fragment))
         && in_range(rule.icmp_type.as_ref(), headers.icmp_type)
         && in_range(rule.length.as_ref(), length)
-        && any(rule.interface.as_ref(), |position| interfaces[*position] == arrival.interface)
+        && any(rule.interface.as_ref(), |position| {
+            interfaces[*position] == arrival.interface
+        })
 }
 
 /// Whether any entry of the list accepts; a field that is not given accepts.
@@ -46,7 +61,9 @@ fn any<T>(list: Option<&Vec<T>>, accepts: impl Fn(&T) -> bool) -> bool {
 
 /// Whether any range has the value; what has no value is in no range.
 fn in_range<T: PartialOrd>(ranges: Option<&Vec<Range<T>>>, value: Option<T>) -> bool {
-    any(ranges, |range| value.as_ref().is_some_and(|value| range.contains(value)))
+    any(ranges, |range| {
+        value.as_ref().is_some_and(|value| range.contains(value))
+    })
 }
 
 fn is_wanted(wanted: FragmentMatch, fragment: Fragment) -> bool {

@@ -4,9 +4,7 @@ use ipnet::IpNet;
 use stormbolt_common::classifier::Fragment;
 use stormbolt_common::{Address, ipv4_mapped};
 use stormbolt_control::compile::Prefix;
-use stormbolt_control::policy::{
-    Action, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch,
-};
+use stormbolt_control::policy::{Action, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
 use stormbolt_ebpf::classify::Arrival;
 use stormbolt_ebpf::parse::{Headers, Ports, protocol};
 
@@ -61,16 +59,24 @@ pub fn aimed_at(rules: &[Rule], random: &mut Random) -> Sample {
         _ => random.one_of(&INTERFACES),
     };
     let length = u32::from(number(aim.length.as_deref(), 20_000, random));
-    Sample { headers, arrival: Arrival { interface, length } }
+    Sample {
+        headers,
+        arrival: Arrival { interface, length },
+    }
 }
 
 /// A rule that accepts exactly this packet's values.
 pub fn rule_for(sample: &Sample, action: Action) -> Rule {
     fn only<T: Copy>(value: T) -> Vec<Range<T>> {
-        vec![Range { first: value, last: value }]
+        vec![Range {
+            first: value,
+            last: value,
+        }]
     }
     let Sample { headers, arrival } = sample;
-    let position = INTERFACES.iter().position(|number| *number == arrival.interface);
+    let position = INTERFACES
+        .iter()
+        .position(|number| *number == arrival.interface);
     let length = arrival.length.min(stormbolt_common::classifier::MAX_LENGTH);
     let matches = RuleMatch {
         source: Some(vec![host_prefix(&headers.source)]),
@@ -80,7 +86,9 @@ pub fn rule_for(sample: &Sample, action: Action) -> Rule {
         protocol: Some(vec![headers.protocol]),
         dscp: Some(only(headers.dscp)),
         vlan: headers.vlan.map(only),
-        tcp_flags: headers.tcp_flags.map(|set| TcpFlagsMatch { mask: 255, set }),
+        tcp_flags: headers
+            .tcp_flags
+            .map(|set| TcpFlagsMatch { mask: 255, set }),
         fragment: Some(match headers.fragment {
             Fragment::Whole => FragmentMatch::No,
             Fragment::First => FragmentMatch::First,
@@ -90,7 +98,11 @@ pub fn rule_for(sample: &Sample, action: Action) -> Rule {
         length: Some(only(u16::try_from(length).unwrap())),
         interface: position.map(|position| vec![position]),
     };
-    Rule { name: "exact".to_owned(), matches, action }
+    Rule {
+        name: "exact".to_owned(),
+        matches,
+        action,
+    }
 }
 
 /// The prefix of this address alone.
@@ -116,12 +128,17 @@ impl Sample {
 }
 
 fn build(headers: &Headers, more: usize) -> Vec<u8> {
-    let ports = headers.ports.unwrap_or(Ports { source: 0, destination: 0 });
+    let ports = headers.ports.unwrap_or(Ports {
+        source: 0,
+        destination: 0,
+    });
     let message = match (headers.protocol, headers.fragment) {
         (_, Fragment::Later) => vec![0xff; 16],
-        (protocol::TCP, _) => {
-            tcp(ports.source, ports.destination, headers.tcp_flags.unwrap_or_default())
-        }
+        (protocol::TCP, _) => tcp(
+            ports.source,
+            ports.destination,
+            headers.tcp_flags.unwrap_or_default(),
+        ),
         (protocol::UDP, _) => {
             let length = u16::try_from(8 + more).unwrap();
             udp_of_length(ports.source, ports.destination, length)
@@ -158,7 +175,9 @@ fn build(headers: &Headers, more: usize) -> Vec<u8> {
         }
         .frame(&payload),
     };
-    headers.vlan.map_or_else(|| frame.clone(), |vlan| tag(&frame, vlan))
+    headers
+        .vlan
+        .map_or_else(|| frame.clone(), |vlan| tag(&frame, vlan))
 }
 
 fn mapped(address: &Address) -> Option<[u8; 4]> {
@@ -175,7 +194,11 @@ fn address(nets: Option<&[IpNet]>, is_ipv4: bool, random: &mut Random) -> Addres
     let anything = u128::from_be_bytes(low);
     let wanted = if nets.is_empty() || random.chance(5) {
         let clustered = [0x2001_0db8_u128 << 96, 0x2001_0db9 << 96 | 1 << 64];
-        if is_ipv4 { 0x0a00_0000 | anything & 0x3ff } else { random.one_of(&clustered) }
+        if is_ipv4 {
+            0x0a00_0000 | anything & 0x3ff
+        } else {
+            random.one_of(&clustered)
+        }
     } else {
         let prefix = Prefix::from(*random.one_of(&nets));
         let first = u128::from_be_bytes(prefix.address);
@@ -192,7 +215,9 @@ fn address(nets: Option<&[IpNet]>, is_ipv4: bool, random: &mut Random) -> Addres
         let [.., a, b, c, d] = wanted.to_be_bytes();
         ipv4_mapped([a, b, c, d])
     } else {
-        wanted.to_be_bytes()
+        // One beside the addresses that no IPv6 packet may have.
+        let is_mapped = wanted >> 32 == 0xffff;
+        (wanted ^ u128::from(is_mapped) << 32).to_be_bytes()
     }
 }
 
@@ -210,20 +235,26 @@ fn protocol_of(aim: &RuleMatch, random: &mut Random) -> u8 {
     };
     let is_header = |number: &u8| matches!(number, 0 | 43 | 44 | 51 | 60 | 135 | 139 | 140);
     let given = aim.protocol.as_deref().unwrap_or(implied);
-    let protocol =
-        if given.is_empty() || random.chance(5) { random.one_of(&USUAL) } else { random.one_of(given) };
+    let protocol = if given.is_empty() || random.chance(5) {
+        random.one_of(&USUAL)
+    } else {
+        random.one_of(given)
+    };
     // Extension headers are not the protocol of any packet.
-    if is_header(&protocol) { random.one_of(implied) } else { protocol }
+    if is_header(&protocol) {
+        random.one_of(implied)
+    } else {
+        protocol
+    }
 }
 
 fn fragment_of(aim: &RuleMatch, random: &mut Random) -> Fragment {
     match aim.fragment {
         Some(FragmentMatch::First) => Fragment::First,
         Some(FragmentMatch::Later) => Fragment::Later,
-        Some(FragmentMatch::Any) => random.one_of(&[Fragment::First, Fragment::Later]),
         Some(FragmentMatch::No) => Fragment::Whole,
         None if random.chance(90) => Fragment::Whole,
-        None => random.one_of(&[Fragment::First, Fragment::Later]),
+        Some(FragmentMatch::Any) | None => random.one_of(&[Fragment::First, Fragment::Later]),
     }
 }
 
@@ -256,7 +287,10 @@ fn number(ranges: Option<&[Range<u16>]>, highest: u16, random: &mut Random) -> u
 
 fn byte(ranges: Option<&[Range<u8>]>, highest: u8, random: &mut Random) -> u8 {
     let wide: Option<Vec<Range<u16>>> = ranges.map(|ranges| {
-        let widen = |range: &Range<u8>| Range { first: range.first.into(), last: range.last.into() };
+        let widen = |range: &Range<u8>| Range {
+            first: range.first.into(),
+            last: range.last.into(),
+        };
         ranges.iter().map(widen).collect()
     });
     u8::try_from(number(wide.as_deref(), highest.into(), random)).unwrap()

@@ -9,8 +9,12 @@ use stormbolt_ebpf::parse::Headers;
 
 /// Headers behind which etherparse does not look, or not as we do: it follows an authentication
 /// header behind IPv4 too, and does not know the other three.
-const NOT_ALIKE: [IpNumber; 4] =
-    [ip_number::AUTH, ip_number::MOBILITY, ip_number::HIP, ip_number::SHIM6];
+const NOT_ALIKE: [IpNumber; 4] = [
+    ip_number::AUTH,
+    ip_number::MOBILITY,
+    ip_number::HIP,
+    ip_number::SHIM6,
+];
 
 /// What etherparse says; `None` where it does not look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +42,13 @@ pub struct Opinion {
 /// Asks etherparse; `None` where it refuses the frame or finds no IP in it.
 pub fn of(frame: &[u8]) -> Option<Opinion> {
     let sliced = SlicedPacket::from_ethernet(frame).ok()?;
-    let vlan = sliced.link_exts.first().and_then(|extension| match extension {
-        LinkExtSlice::Vlan(tag) => Some(tag.vlan_identifier().value()),
-        LinkExtSlice::Macsec(_) => None,
-    });
+    let vlan = sliced
+        .link_exts
+        .first()
+        .and_then(|extension| match extension {
+            LinkExtSlice::Vlan(tag) => Some(tag.vlan_identifier().value()),
+            LinkExtSlice::Macsec(_) => None,
+        });
     let network = match sliced.net? {
         NetSlice::Ipv4(packet) => of_ipv4(&packet),
         NetSlice::Ipv6(packet) => of_ipv6(&packet)?,
@@ -57,15 +64,18 @@ pub fn of(frame: &[u8]) -> Option<Opinion> {
             tcp_flags: Some(flags(&tcp)),
             ..network
         },
-        Some(TransportSlice::Udp(udp)) => {
-            Opinion { ports: Some((udp.source_port(), udp.destination_port())), ..network }
-        }
-        Some(TransportSlice::Icmpv4(icmp)) => {
-            Opinion { icmp_type: Some(icmp.type_u8()), ..network }
-        }
-        Some(TransportSlice::Icmpv6(icmp)) => {
-            Opinion { icmp_type: Some(icmp.type_u8()), ..network }
-        }
+        Some(TransportSlice::Udp(udp)) => Opinion {
+            ports: Some((udp.source_port(), udp.destination_port())),
+            ..network
+        },
+        Some(TransportSlice::Icmpv4(icmp)) => Opinion {
+            icmp_type: Some(icmp.type_u8()),
+            ..network
+        },
+        Some(TransportSlice::Icmpv6(icmp)) => Opinion {
+            icmp_type: Some(icmp.type_u8()),
+            ..network
+        },
         Some(TransportSlice::Igmp(_)) | None => network,
     })
 }
@@ -119,11 +129,15 @@ fn flags(tcp: &TcpSlice<'_>) -> u8 {
         tcp.ece(),
         tcp.cwr(),
     ];
-    from_the_lowest.into_iter().rev().fold(0, |flags, is_set| flags << 1 | u8::from(is_set))
+    from_the_lowest
+        .into_iter()
+        .rev()
+        .fold(0, |flags, is_set| flags << 1 | u8::from(is_set))
 }
 
 impl Opinion {
     /// The same view of what our parser read, blind where this opinion is.
+    #[must_use]
     pub fn of_ours(&self, ours: &Headers) -> Self {
         Self {
             source: ours.source,
@@ -132,7 +146,9 @@ impl Opinion {
             vlan: ours.vlan,
             is_fragment: ours.is_fragment(),
             protocol: self.protocol.map(|_| ours.protocol),
-            ports: self.ports.and(ours.ports.map(|ports| (ports.source, ports.destination))),
+            ports: self
+                .ports
+                .and(ours.ports.map(|ports| (ports.source, ports.destination))),
             tcp_flags: self.tcp_flags.and(ours.tcp_flags),
             icmp_type: self.icmp_type.and(ours.icmp_type),
         }

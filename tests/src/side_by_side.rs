@@ -36,7 +36,12 @@ impl SideBySide {
         let cpu = bind_to_one_cpu();
         let kernel = Datapath::load(HASH_SEED).unwrap();
         let before = Counters::read(&kernel, watched);
-        let mut both = Self { kernel, host: HostTables::new(cpu, HASH_SEED), watched, before };
+        let mut both = Self {
+            kernel,
+            host: HostTables::new(cpu, HASH_SEED),
+            watched,
+            before,
+        };
         both.arrive_on(Some(0));
         both
     }
@@ -86,12 +91,12 @@ impl SideBySide {
     pub fn run(&mut self, name: &str, frame: &[u8]) -> (Outcome, Moved) {
         let outcome = self.run_uncounted(name, frame);
         let moved = self.compare_counters(name);
-        let [(_, counted, counter)] = moved.outcomes[..] else {
+        let [(_, ended_in, by)] = moved.outcomes[..] else {
             panic!("{name}: not one outcome: {moved:?}\n{}", hex(frame));
         };
-        assert_eq!(counted, outcome, "{name}");
-        assert_eq!(counter.packets, 1, "{name}");
-        assert_eq!(counter.bytes, u64::try_from(frame.len()).unwrap(), "{name}");
+        assert_eq!(ended_in, outcome, "{name}");
+        assert_eq!(by.packets, 1, "{name}");
+        assert_eq!(by.bytes, u64::try_from(frame.len()).unwrap(), "{name}");
         (outcome, moved)
     }
 
@@ -102,7 +107,12 @@ impl SideBySide {
     pub fn run_uncounted(&mut self, name: &str, frame: &[u8]) -> Outcome {
         let outcome = pipeline::process(frame, &mut self.host);
         let verdict = self.kernel.test_run(frame, 1).unwrap().verdict;
-        assert_eq!(verdict, verdict_of(outcome), "{name}: {outcome:?} on the host\n{}", hex(frame));
+        assert_eq!(
+            verdict,
+            verdict_of(outcome),
+            "{name}: {outcome:?} on the host\n{}",
+            hex(frame)
+        );
         outcome
     }
 
@@ -143,7 +153,8 @@ fn verdict_of(outcome: Outcome) -> u32 {
         | Outcome::BadHeaderLength
         | Outcome::BadTotalLength
         | Outcome::TooManyExtensionHeaders
-        | Outcome::BadFragment => XDP_DROP,
+        | Outcome::BadFragment
+        | Outcome::BadAddress => XDP_DROP,
     }
 }
 
@@ -151,7 +162,9 @@ fn verdict_of(outcome: Outcome) -> u32 {
 fn bind_to_one_cpu() -> u32 {
     let this_thread = Pid::from_raw(0);
     let allowed = sched_getaffinity(this_thread).unwrap();
-    let cpu = (0..CpuSet::count()).find(|&cpu| allowed.is_set(cpu).unwrap()).unwrap();
+    let cpu = (0..CpuSet::count())
+        .find(|&cpu| allowed.is_set(cpu).unwrap())
+        .unwrap();
     let mut one = CpuSet::new();
     one.set(cpu).unwrap();
     sched_setaffinity(this_thread, &one).unwrap();

@@ -39,7 +39,10 @@ fn found(host: &HostTables, headers: &Headers, arrival: Arrival) -> Option<u32> 
 
 #[test]
 fn the_first_matching_rule_is_found() {
-    let mut runner = TestRunner::new(Config { cases: 300, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: 300,
+        ..Config::default()
+    });
     let (pairs, hits, longest) = (Cell::new(0_u64), Cell::new(0_u64), Cell::new(0));
     let policies_and_seeds = (rules(), any::<u64>());
     let result = runner.run(&policies_and_seeds, |(rules, seed)| {
@@ -51,7 +54,13 @@ fn the_first_matching_rule_is_found() {
             let Sample { headers, arrival } = aimed_at(&rules, &mut random);
             let expected = reference::first_match(&rules, &INTERFACES, &headers, arrival);
             let found = found(&host, &headers, arrival);
-            prop_assert_eq!(found, expected.map(counter_of), "{:?} {:?}", headers, arrival);
+            prop_assert_eq!(
+                found,
+                expected.map(counter_of),
+                "{:?} {:?}",
+                headers,
+                arrival
+            );
             pairs.set(pairs.get() + 1);
             hits.set(hits.get() + u64::from(expected.is_some()));
         }
@@ -60,9 +69,15 @@ fn the_first_matching_rule_is_found() {
     });
     result.unwrap_or_else(|error| panic!("{error}"));
     let (pairs, hits) = (pairs.get(), hits.get());
-    eprintln!("{pairs} packets, {hits} matched, longest policy {} rules", longest.get());
+    eprintln!(
+        "{pairs} packets, {hits} matched, longest policy {} rules",
+        longest.get()
+    );
     assert!(pairs >= 100_000);
-    assert!(hits * 5 > pairs && hits < pairs, "the packets are not aimed well");
+    assert!(
+        hits * 5 > pairs && hits < pairs,
+        "the packets are not aimed well"
+    );
 }
 
 #[test]
@@ -118,9 +133,21 @@ fn lengths_beyond_the_last_that_is_told_apart_count_as_that_one() {
     let mut sample = aimed_at(&[], &mut Random::of(2));
     sample.arrival.length = 16_383;
     let host = host(&[rule_for(&sample, Action::Pass)]).expect("one rule fits");
-    for (length, matches) in [(16_382, false), (16_383, true), (16_384, true), (65_535, true)] {
-        let arrival = Arrival { length, ..sample.arrival };
-        assert_eq!(found(&host, &sample.headers, arrival).is_some(), matches, "{length}");
+    for (length, matches) in [
+        (16_382, false),
+        (16_383, true),
+        (16_384, true),
+        (65_535, true),
+    ] {
+        let arrival = Arrival {
+            length,
+            ..sample.arrival
+        };
+        assert_eq!(
+            found(&host, &sample.headers, arrival).is_some(),
+            matches,
+            "{length}"
+        );
     }
 }
 
@@ -129,10 +156,19 @@ fn a_prefix_means_the_same_to_the_compiler_and_to_the_reference() {
     let mut runner = TestRunner::deterministic();
     let result = runner.run(&(rules(), any::<u64>()), |(rules, seed)| {
         let mut random = Random::of(seed);
-        let nets = rules.iter().flat_map(|rule| rule.matches.source.clone().unwrap_or_default());
+        let nets = rules
+            .iter()
+            .flat_map(|rule| rule.matches.source.clone().unwrap_or_default());
         for net in nets {
-            let matches = RuleMatch { source: Some(vec![net]), ..RuleMatch::default() };
-            let rule = [Rule { matches, name: String::new(), action: Action::Pass }];
+            let matches = RuleMatch {
+                source: Some(vec![net]),
+                ..RuleMatch::default()
+            };
+            let rule = [Rule {
+                matches,
+                name: String::new(),
+                action: Action::Pass,
+            }];
             for _ in 0..20 {
                 let Sample { headers, arrival } = aimed_at(&rule, &mut random);
                 let matches = reference::first_match(&rule, &INTERFACES, &headers, arrival);

@@ -1,4 +1,5 @@
 //! Frames of random bytes: the loaded program and the host agree, and every frame is counted.
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use stormbolt::lab::require_root;
 use stormbolt_common::outcome::Outcome;
@@ -9,7 +10,10 @@ use stormbolt_tests::packet::{CUSTOMER_TAG, IPV4, IPV6, SERVICE_TAG};
 use stormbolt_tests::random::Random;
 use stormbolt_tests::side_by_side::SideBySide;
 
-const WATCHED: Watched = Watched { classes: 8, cpu_sets: CPU_SETS };
+const WATCHED: Watched = Watched {
+    classes: 8,
+    cpu_sets: CPU_SETS,
+};
 const FRAMES: u64 = 200_000;
 /// Frames between two comparisons of all counters.
 const BATCH: u64 = 500;
@@ -26,7 +30,12 @@ fn anything(random: &mut Random) -> Vec<u8> {
 /// The same, with enough of the first bytes made right that the later stages are reached: tag
 /// types, versions, lengths, and protocols that have headers to get wrong.
 fn nearly_right(random: &mut Random) -> Vec<u8> {
-    const PROTOCOLS: [u8; 16] = [0, 1, 6, 17, 43, 44, 51, 58, 59, 60, 132, 135, 139, 140, 17, 6];
+    const PROTOCOLS: [u8; 16] = [
+        0, 1, 6, 17, 43, 44, 51, 58, 59, 60, 132, 135, 139, 140, 17, 6,
+    ];
+    const EXTENSIONS: [u8; 16] = [
+        0, 43, 44, 60, 135, 139, 140, 0, 43, 60, 135, 139, 140, 0, 43, 60,
+    ];
     let mut frame = anything(random);
     let mut offset = 14;
     while frame[offset - 2] != 0x08 && frame[offset - 2] != 0x86 && offset + 4 < frame.len() {
@@ -38,27 +47,41 @@ fn nearly_right(random: &mut Random) -> Vec<u8> {
         return frame;
     }
     let is_ipv4 = frame[offset - 2] == 0x08;
-    let (length_at, protocol_at, payload_at, length) =
-        if is_ipv4 { (2, 9, 20, left) } else { (4, 6, 40, left - 40) };
+    let (length_at, protocol_at, payload_at, length) = if is_ipv4 {
+        (2, 9, 20, left)
+    } else {
+        (4, 6, 40, left - 40)
+    };
     let length = length - random.index(length.min(3) + 1);
     let length = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
-    frame[offset] = if is_ipv4 { 0x45 + u8::from(random.chance(20)) } else { 0x60 };
+    frame[offset] = if is_ipv4 {
+        0x45 + u8::from(random.chance(20))
+    } else {
+        0x60
+    };
     frame[offset + length_at..offset + length_at + 2].copy_from_slice(&length);
     frame[offset + protocol_at] = random.one_of(&PROTOCOLS);
     if is_ipv4 && random.chance(80) {
         frame[offset + 6..offset + 8].fill(0);
     }
+    if !is_ipv4 && random.chance(50) {
+        frame[offset + 7] = 255;
+    }
     // A chain of short headers, and ports that rules look at.
     let mut at = offset + payload_at;
-    for _ in 0..random.below(10) {
-        if at + 8 <= frame.len() && random.chance(90) {
-            frame[at] = random.one_of(&PROTOCOLS);
+    for _ in 0..random.below(12) {
+        if at + 8 <= frame.len() {
+            let is_last = random.chance(20);
+            frame[at] = random.one_of(if is_last { &PROTOCOLS } else { &EXTENSIONS });
             frame[at + 1] = u8::from(random.chance(10));
             frame[at + 2..at + 4].copy_from_slice(&[0, u8::from(random.chance(20))]);
             at += 8;
         }
     }
-    if at + 8 <= frame.len() && random.chance(70) {
+    if at + 8 <= frame.len() && random.chance(20) {
+        // Discovery, or the types beside it.
+        frame[at] = 132 + random.byte() % 7;
+    } else if at + 8 <= frame.len() && random.chance(80) {
         let port = 6001 + u16::try_from(random.below(9)).unwrap_or(0);
         frame[at + 2..at + 4].copy_from_slice(&port.to_be_bytes());
         frame[at + 4..at + 6].copy_from_slice(&[0, 8 + random.byte() % 16]);
@@ -95,9 +118,17 @@ fn agree_on(name: &str, make: fn(&mut Random) -> Vec<u8>) {
             bytes -= counter.bytes;
         }
     }
-    let named: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.name()).zip(of_outcome).collect();
+    let named: Vec<_> = Outcome::ALL
+        .iter()
+        .map(|outcome| outcome.name())
+        .zip(of_outcome)
+        .collect();
     eprintln!("{name}: {named:?}");
-    assert_eq!((counted, bytes), (FRAMES, 0), "every frame and every byte is counted");
+    assert_eq!(
+        (counted, bytes),
+        (FRAMES, 0),
+        "every frame and every byte is counted"
+    );
 }
 
 /// Packets of every outcome on interface 0, as the loaded program counts them.

@@ -18,8 +18,13 @@ pub(super) struct Bitmaps {
 impl Bitmaps {
     /// A table with the bitmap that accepts everything as its first.
     pub(super) fn new() -> Self {
-        let all = RuleBitmap { words: [u64::MAX; BITMAP_WORDS] };
-        Self { rows: vec![all], numbers: HashMap::from([(all, 0)]) }
+        let all = RuleBitmap {
+            words: [u64::MAX; BITMAP_WORDS],
+        };
+        Self {
+            rows: vec![all],
+            numbers: HashMap::from([(all, 0)]),
+        }
     }
 
     /// Number of `bitmap`, which is added if it is new.
@@ -42,7 +47,9 @@ impl Bitmaps {
 }
 
 /// The empty bitmap.
-pub(super) const NONE: RuleBitmap = RuleBitmap { words: [0; BITMAP_WORDS] };
+pub(super) const NONE: RuleBitmap = RuleBitmap {
+    words: [0; BITMAP_WORDS],
+};
 
 /// Sets or clears the bit of `rule`; rules beyond the bitmap are the caller's error and ignored.
 pub(super) fn set(bitmap: &mut RuleBitmap, rule: usize, accepts: bool) {

@@ -34,7 +34,10 @@ fn is_given(field: Field, matches: &RuleMatch) -> bool {
 
 /// The values that each rule accepts, in the order of the rules.
 pub(super) fn accepted(field: Field, rules: &[Rule], interfaces: &[u32]) -> Vec<Accepted> {
-    rules.iter().map(|rule| accepted_by(field, &rule.matches, interfaces)).collect()
+    rules
+        .iter()
+        .map(|rule| accepted_by(field, &rule.matches, interfaces))
+        .collect()
 }
 
 fn accepted_by(field: Field, matches: &RuleMatch, interfaces: &[u32]) -> Accepted {
@@ -42,7 +45,10 @@ fn accepted_by(field: Field, matches: &RuleMatch, interfaces: &[u32]) -> Accepte
         Field::Source | Field::Destination => None,
         Field::SourcePort => widen(matches.source_port.as_deref()),
         Field::DestinationPort => widen(matches.destination_port.as_deref()),
-        Field::Protocol => matches.protocol.as_ref().map(|list| singles(list.iter().copied())),
+        Field::Protocol => matches
+            .protocol
+            .as_ref()
+            .map(|list| singles(list.iter().copied())),
         Field::Dscp => widen(matches.dscp.as_deref()),
         Field::Vlan => widen(matches.vlan.as_deref()),
         Field::TcpFlags => matches.tcp_flags.map(tcp_flags),
@@ -50,7 +56,11 @@ fn accepted_by(field: Field, matches: &RuleMatch, interfaces: &[u32]) -> Accepte
         Field::IcmpType => widen(matches.icmp_type.as_deref()),
         Field::Length => widen(matches.length.as_deref()),
         Field::Interface => matches.interface.as_ref().map(|positions| {
-            singles(positions.iter().filter_map(|&position| interfaces.get(position).copied()))
+            singles(
+                positions
+                    .iter()
+                    .filter_map(|&position| interfaces.get(position).copied()),
+            )
         }),
     }
 }
@@ -59,7 +69,10 @@ fn widen<T: Copy + Into<u32>>(ranges: Option<&[Range<T>]>) -> Accepted {
     ranges.map(|ranges| {
         ranges
             .iter()
-            .map(|range| Range { first: range.first.into(), last: range.last.into() })
+            .map(|range| Range {
+                first: range.first.into(),
+                last: range.last.into(),
+            })
             .collect()
     })
 }
@@ -68,7 +81,10 @@ fn singles<T: Into<u32>>(values: impl Iterator<Item = T>) -> Vec<Range<u32>> {
     values
         .map(|value| {
             let value = value.into();
-            Range { first: value, last: value }
+            Range {
+                first: value,
+                last: value,
+            }
         })
         .collect()
 }
@@ -87,9 +103,7 @@ fn fragments(wanted: FragmentMatch) -> Vec<Range<u32>> {
         FragmentMatch::No => singles([value(Fragment::Whole)].into_iter()),
         FragmentMatch::First => singles([value(Fragment::First)].into_iter()),
         FragmentMatch::Later => singles([value(Fragment::Later)].into_iter()),
-        FragmentMatch::Any => {
-            singles([value(Fragment::First), value(Fragment::Later)].into_iter())
-        }
+        FragmentMatch::Any => singles([value(Fragment::First), value(Fragment::Later)].into_iter()),
     }
 }
 
@@ -112,10 +126,17 @@ pub(super) fn fill(
         };
         for range in merged(ranges) {
             changes.entry(range.first).or_default().push((rule, true));
-            changes.entry(range.last.saturating_add(1)).or_default().push((rule, false));
+            changes
+                .entry(range.last.saturating_add(1))
+                .or_default()
+                .push((rule, false));
         }
     }
-    let starts: Vec<u32> = changes.keys().copied().filter(|&start| start < values).collect();
+    let starts: Vec<u32> = changes
+        .keys()
+        .copied()
+        .filter(|&start| start < values)
+        .collect();
     for (position, &start) in starts.iter().enumerate() {
         for &(rule, accepts) in changes.get(&start).into_iter().flatten() {
             set(&mut bitmap, rule, accepts);
@@ -137,8 +158,11 @@ fn direct_range(field: Field, start: u32, end: u32) -> std::ops::Range<usize> {
 
 /// The ranges in order, those that overlap or touch joined into one.
 fn merged(ranges: &[Range<u32>]) -> Vec<Range<u32>> {
-    let mut sorted: Vec<Range<u32>> =
-        ranges.iter().copied().filter(|range| range.first <= range.last).collect();
+    let mut sorted: Vec<Range<u32>> = ranges
+        .iter()
+        .copied()
+        .filter(|range| range.first <= range.last)
+        .collect();
     sorted.sort_by_key(|range| range.first);
     let mut result: Vec<Range<u32>> = Vec::new();
     for range in sorted {

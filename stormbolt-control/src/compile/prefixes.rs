@@ -7,8 +7,8 @@ use stormbolt_common::classifier::{Field, RuleBitmap};
 use stormbolt_common::limits::MAX_PREFIXES;
 use stormbolt_common::{Address, ipv4_mapped};
 
-use super::bitmaps::{Bitmaps, NONE, set};
 use super::CompileError;
+use super::bitmaps::{Bitmaps, NONE, set};
 use crate::policy::Rule;
 
 /// A prefix of the address space that both families share.
@@ -23,9 +23,15 @@ pub struct Prefix {
 }
 
 /// All of IPv6, and all of the shared address space.
-const EVERYTHING: Prefix = Prefix { address: [0; 16], length: 0 };
+const EVERYTHING: Prefix = Prefix {
+    address: [0; 16],
+    length: 0,
+};
 /// All of IPv4 within the shared address space.
-const ALL_IPV4: Prefix = Prefix { address: ipv4_mapped([0; 4]), length: 96 };
+const ALL_IPV4: Prefix = Prefix {
+    address: ipv4_mapped([0; 4]),
+    length: 96,
+};
 
 impl From<IpNet> for Prefix {
     fn from(net: IpNet) -> Self {
@@ -34,7 +40,10 @@ impl From<IpNet> for Prefix {
                 address: ipv4_mapped(net.addr().octets()),
                 length: net.prefix_len() + ALL_IPV4.length,
             },
-            IpNet::V6(net) => Self { address: net.addr().octets(), length: net.prefix_len() },
+            IpNet::V6(net) => Self {
+                address: net.addr().octets(),
+                length: net.prefix_len(),
+            },
         }
     }
 }
@@ -58,7 +67,10 @@ impl Prefix {
 
 /// Whether a rule for `net` matches `address`: the meaning of a prefix in a policy.
 pub fn covers(net: IpNet, address: &Address) -> bool {
-    Prefix::from(net).covers(&Prefix { address: *address, length: 128 })
+    Prefix::from(net).covers(&Prefix {
+        address: *address,
+        length: 128,
+    })
 }
 
 fn of_rule(field: Field, rule: &Rule) -> Option<&[IpNet]> {
@@ -89,13 +101,19 @@ pub(super) fn compile(
         }
     }
     if u32::try_from(own.len()).map_or(true, |count| count > MAX_PREFIXES) {
-        return Err(CompileError::TooManyPrefixes { field, prefixes: own.len() });
+        return Err(CompileError::TooManyPrefixes {
+            field,
+            prefixes: own.len(),
+        });
     }
     let mut table = Vec::with_capacity(own.len());
     // The prefixes around the current one, the innermost last.
     let mut around: Vec<(Prefix, RuleBitmap)> = Vec::new();
     for (prefix, positions) in own {
-        while around.last().is_some_and(|(outer, _)| !outer.contains(&prefix.address)) {
+        while around
+            .last()
+            .is_some_and(|(outer, _)| !outer.contains(&prefix.address))
+        {
             around.pop();
         }
         let inherited = around.iter().rev().find(|(outer, _)| outer.covers(&prefix));
@@ -103,8 +121,9 @@ pub(super) fn compile(
         for position in positions {
             set(&mut bitmap, position, true);
         }
-        let number =
-            bitmaps.number(bitmap).map_err(|_| CompileError::TooManyBitmaps { field })?;
+        let number = bitmaps
+            .number(bitmap)
+            .map_err(|_| CompileError::TooManyBitmaps { field })?;
         table.push((prefix, number));
         around.push((prefix, bitmap));
     }

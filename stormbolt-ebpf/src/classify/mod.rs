@@ -56,11 +56,22 @@ fn lookup<'a, R: Rules>(
     let all = rules.all()?;
     let uses = |field: Field| policy.used_fields & field.bit() != 0;
     let of_value = |field: Field, value: u32| {
-        if uses(field) { rules.of_value(field, value) } else { Some(all) }
+        if uses(field) {
+            rules.of_value(field, value)
+        } else {
+            Some(all)
+        }
     };
-    let source = if uses(Field::Source) { rules.of_source(&headers.source)? } else { all };
-    let destination =
-        if uses(Field::Destination) { rules.of_destination(&headers.destination)? } else { all };
+    let source = if uses(Field::Source) {
+        rules.of_source(&headers.source)?
+    } else {
+        all
+    };
+    let destination = if uses(Field::Destination) {
+        rules.of_destination(&headers.destination)?
+    } else {
+        all
+    };
     let (source_port, destination_port) = match headers.ports {
         Some(ports) => (u32::from(ports.source), u32::from(ports.destination)),
         None => (NO_PORT, NO_PORT),
@@ -73,16 +84,32 @@ fn lookup<'a, R: Rules>(
         of_value(Field::Protocol, u32::from(headers.protocol))?,
         of_value(Field::Dscp, u32::from(headers.dscp))?,
         of_value(Field::Vlan, headers.vlan.map_or(UNTAGGED, u32::from))?,
-        of_value(Field::TcpFlags, headers.tcp_flags.map_or(NOT_TCP, u32::from))?,
+        of_value(
+            Field::TcpFlags,
+            headers.tcp_flags.map_or(NOT_TCP, u32::from),
+        )?,
         of_value(Field::Fragment, fragment_value(headers))?,
-        of_value(Field::IcmpType, headers.icmp_type.map_or(NOT_ICMP, u32::from))?,
-        of_value(Field::Length, if arrival.length < MAX_LENGTH { arrival.length } else { MAX_LENGTH })?,
+        of_value(
+            Field::IcmpType,
+            headers.icmp_type.map_or(NOT_ICMP, u32::from),
+        )?,
+        of_value(
+            Field::Length,
+            if arrival.length < MAX_LENGTH {
+                arrival.length
+            } else {
+                MAX_LENGTH
+            },
+        )?,
         of_value(Field::Interface, arrival.interface)?,
     ])
 }
 
 #[inline(always)]
-#[expect(clippy::as_conversions, reason = "the discriminant is the value in the table")]
+#[expect(
+    clippy::as_conversions,
+    reason = "the discriminant is the value in the table"
+)]
 const fn fragment_value(headers: &Headers) -> u32 {
     headers.fragment as u32
 }
@@ -97,8 +124,18 @@ fn first_match(bitmap_words: u32, bitmaps: &[&RuleBitmap; 12]) -> Option<u32> {
             return None;
         }
         let at = |bitmap: &RuleBitmap| bitmap.words.get(word).copied().unwrap_or(0);
-        let matching = at(b0) & at(b1) & at(b2) & at(b3) & at(b4) & at(b5)
-            & at(b6) & at(b7) & at(b8) & at(b9) & at(b10) & at(b11);
+        let matching = at(b0)
+            & at(b1)
+            & at(b2)
+            & at(b3)
+            & at(b4)
+            & at(b5)
+            & at(b6)
+            & at(b7)
+            & at(b8)
+            & at(b9)
+            & at(b10)
+            & at(b11);
         if matching != 0 {
             return Some(number + matching.trailing_zeros());
         }

@@ -16,7 +16,10 @@ pub(crate) struct XdpPacket {
 impl XdpPacket {
     #[inline(always)]
     pub(crate) fn new(context: &XdpContext) -> Self {
-        Self { start: context.data(), end: context.data_end() }
+        Self {
+            start: context.data(),
+            end: context.data_end(),
+        }
     }
 }
 

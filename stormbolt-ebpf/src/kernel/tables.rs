@@ -6,7 +6,9 @@ use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::programs::XdpContext;
 use stormbolt_common::Address;
 use stormbolt_common::classifier::{Field, MATCH_ALL, RuleBitmap};
-use stormbolt_common::counters::{PacketCounter, cell_index, outcome_index, rule_index, slot_index};
+use stormbolt_common::counters::{
+    PacketCounter, cell_index, outcome_index, rule_index, slot_index,
+};
 use stormbolt_common::limits::MAX_IFINDEX;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::SharedBucket;
@@ -67,13 +69,17 @@ impl Rules for MapTables {
 
     #[inline(always)]
     fn of_source(&self, address: &Address) -> Option<&RuleBitmap> {
-        let number = maps::SOURCES.get(self.slot())?.get(&Key::new(128, *address))?;
+        let number = maps::SOURCES
+            .get(self.slot())?
+            .get(&Key::new(128, *address))?;
         self.bitmap(*number)
     }
 
     #[inline(always)]
     fn of_destination(&self, address: &Address) -> Option<&RuleBitmap> {
-        let number = maps::DESTINATIONS.get(self.slot())?.get(&Key::new(128, *address))?;
+        let number = maps::DESTINATIONS
+            .get(self.slot())?
+            .get(&Key::new(128, *address))?;
         self.bitmap(*number)
     }
 
@@ -145,7 +151,9 @@ impl Tables for MapTables {
 
     #[inline(always)]
     fn redirect(&mut self, cpu: u32) -> bool {
-        maps::CPUS.redirect(cpu, u64::from(xdp_action::XDP_PASS)).is_ok()
+        maps::CPUS
+            .redirect(cpu, u64::from(xdp_action::XDP_PASS))
+            .is_ok()
     }
 
     #[inline(always)]
@@ -159,12 +167,18 @@ impl Tables for MapTables {
 
     #[inline(always)]
     fn count_rule(&mut self, counter: u32, bytes: u64) {
-        add(maps::RULE_COUNTERS.get_ptr_mut(rule_index(self.cpu, counter)), bytes);
+        add(
+            maps::RULE_COUNTERS.get_ptr_mut(rule_index(self.cpu, counter)),
+            bytes,
+        );
     }
 
     #[inline(always)]
     fn count_outcome(&mut self, interface: u32, outcome: Outcome, bytes: u64) {
-        add(maps::OUTCOMES.get_ptr_mut(outcome_index(self.cpu, interface, outcome)), bytes);
+        add(
+            maps::OUTCOMES.get_ptr_mut(outcome_index(self.cpu, interface, outcome)),
+            bytes,
+        );
     }
 }
 

@@ -21,14 +21,26 @@ pub(super) fn parse<P: PacketBytes + ?Sized>(packet: &P) -> Result<Link, ParseEr
     let [.., high, low] = packet.bytes_at::<14>(0).ok_or(ParseError::Truncated)?;
     let ether_type = u16::from_be_bytes([high, low]);
     if !is_tag(ether_type) {
-        return Ok(Link { ether_type, vlan: None, payload_offset: 14 });
+        return Ok(Link {
+            ether_type,
+            vlan: None,
+            payload_offset: 14,
+        });
     }
     let (vlan, ether_type) = tag(packet, 14)?;
     if !is_tag(ether_type) {
-        return Ok(Link { ether_type, vlan: Some(vlan), payload_offset: 18 });
+        return Ok(Link {
+            ether_type,
+            vlan: Some(vlan),
+            payload_offset: 18,
+        });
     }
     let (_inner, ether_type) = tag(packet, 18)?;
-    Ok(Link { ether_type, vlan: Some(vlan), payload_offset: 22 })
+    Ok(Link {
+        ether_type,
+        vlan: Some(vlan),
+        payload_offset: 22,
+    })
 }
 
 #[inline(always)]

@@ -20,11 +20,26 @@ pub(super) fn parse<P: PacketBytes + ?Sized>(
 ) -> Result<Network, ParseError> {
     let header = packet.bytes_at::<20>(offset).ok_or(ParseError::Truncated)?;
     let [
-        version_and_words, traffic_class, length_high, length_low,
-        _, _, fragment_high, fragment_low,
-        _ttl, protocol, _, _,
-        s0, s1, s2, s3,
-        d0, d1, d2, d3,
+        version_and_words,
+        traffic_class,
+        length_high,
+        length_low,
+        _,
+        _,
+        fragment_high,
+        fragment_low,
+        _ttl,
+        protocol,
+        _,
+        _,
+        s0,
+        s1,
+        s2,
+        s3,
+        d0,
+        d1,
+        d2,
+        d3,
     ] = header;
     if version_and_words >> 4 != 4 {
         return Err(ParseError::BadVersion);
@@ -45,6 +60,7 @@ pub(super) fn parse<P: PacketBytes + ?Sized>(
     let fragment = fragment(
         u16::from_be_bytes([fragment_high, fragment_low]),
         protocol,
+        header_length,
         payload_length,
     )?;
     Ok(Network {
@@ -60,16 +76,25 @@ pub(super) fn parse<P: PacketBytes + ?Sized>(
 }
 
 #[inline(always)]
-fn fragment(field: u16, protocol: u8, payload_length: usize) -> Result<Fragment, ParseError> {
+fn fragment(
+    field: u16,
+    protocol: u8,
+    header_length: usize,
+    payload_length: usize,
+) -> Result<Fragment, ParseError> {
     let first_byte = usize::from(field & FRAGMENT_OFFSET) * 8;
     if first_byte == 0 {
         let more = field & MORE_FRAGMENTS != 0;
-        return Ok(if more { Fragment::First } else { Fragment::Whole });
+        return Ok(if more {
+            Fragment::First
+        } else {
+            Fragment::Whole
+        });
     }
     // A second fragment that begins inside the TCP header overwrites the flags which a filter has
     // just judged (RFC 1858 section 3.2).
     let overwrites_tcp = protocol == protocol::TCP && first_byte == 8;
-    if overwrites_tcp || first_byte + payload_length > MAX_DATAGRAM {
+    if overwrites_tcp || header_length + first_byte + payload_length > MAX_DATAGRAM {
         return Err(ParseError::BadFragment);
     }
     Ok(Fragment::Later)

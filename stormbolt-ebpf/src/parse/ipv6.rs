@@ -1,5 +1,6 @@
 //! IPv6 (RFC 8200) and a bounded chain of its extension headers.
 
+use stormbolt_common::Address;
 use stormbolt_common::classifier::Fragment;
 
 use super::{Network, ParseError, protocol};
@@ -18,13 +19,28 @@ pub(super) fn parse<P: PacketBytes + ?Sized>(
     packet: &P,
     offset: usize,
 ) -> Result<Network, ParseError> {
-    let [version_high, version_low, _, _, length_high, length_low, next, hop_limit] =
-        packet.bytes_at::<8>(offset).ok_or(ParseError::Truncated)?;
+    let [
+        version_high,
+        version_low,
+        _,
+        _,
+        length_high,
+        length_low,
+        next,
+        hop_limit,
+    ] = packet.bytes_at::<8>(offset).ok_or(ParseError::Truncated)?;
     if version_high >> 4 != 6 {
         return Err(ParseError::BadVersion);
     }
-    let source = packet.bytes_at::<16>(offset + 8).ok_or(ParseError::Truncated)?;
-    let destination = packet.bytes_at::<16>(offset + 24).ok_or(ParseError::Truncated)?;
+    let source = packet
+        .bytes_at::<16>(offset + 8)
+        .ok_or(ParseError::Truncated)?;
+    let destination = packet
+        .bytes_at::<16>(offset + 24)
+        .ok_or(ParseError::Truncated)?;
+    if is_ipv4_mapped(&source) || is_ipv4_mapped(&destination) {
+        return Err(ParseError::BadAddress);
+    }
     let payload_length = usize::from(u16::from_be_bytes([length_high, length_low]));
     let payload_offset = offset + HEADER_LENGTH;
     if payload_offset + payload_length > packet.length() {
@@ -128,6 +144,12 @@ impl Chain {
             Fragment::Whole | Fragment::Later => ParseError::Truncated,
         }
     }
+}
+
+/// Whether an address is `::ffff:a.b.c.d`, the form in which all tables hold IPv4.
+#[inline(always)]
+const fn is_ipv4_mapped(address: &Address) -> bool {
+    matches!(address, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
 }
 
 #[inline(always)]

@@ -105,6 +105,8 @@ pub enum ParseError {
     TooManyExtensionHeaders,
     /// A fragment that hides the transport header or ends beyond 65,535 bytes.
     BadFragment,
+    /// An IPv6 packet with an IPv4-mapped address.
+    BadAddress,
 }
 
 impl ParseError {
@@ -120,6 +122,7 @@ impl ParseError {
             Self::BadTotalLength => Outcome::BadTotalLength,
             Self::TooManyExtensionHeaders => Outcome::TooManyExtensionHeaders,
             Self::BadFragment => Outcome::BadFragment,
+            Self::BadAddress => Outcome::BadAddress,
         }
     }
 }

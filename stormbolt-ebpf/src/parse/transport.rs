@@ -57,8 +57,7 @@ fn tcp<P: PacketBytes + ?Sized>(packet: &P, network: &Network) -> Result<Transpo
 
 #[inline(always)]
 fn udp<P: PacketBytes + ?Sized>(packet: &P, network: &Network) -> Result<Transport, ParseError> {
-    let [s0, s1, d0, d1, length_high, length_low, ..] =
-        header::<P, UDP_HEADER>(packet, network)?;
+    let [s0, s1, d0, d1, length_high, length_low, ..] = header::<P, UDP_HEADER>(packet, network)?;
     let length = usize::from(u16::from_be_bytes([length_high, length_low]));
     // A first fragment carries the length of the whole datagram. Zero stands for a jumbogram's
     // length in IPv6 (RFC 2675 section 4) and for nothing in IPv4.
@@ -70,13 +69,19 @@ fn udp<P: PacketBytes + ?Sized>(packet: &P, network: &Network) -> Result<Transpo
     if (length < UDP_HEADER && !jumbo) || length > room {
         return Err(ParseError::BadTotalLength);
     }
-    Ok(Transport { ports: Some(ports([s0, s1, d0, d1])), ..Transport::default() })
+    Ok(Transport {
+        ports: Some(ports([s0, s1, d0, d1])),
+        ..Transport::default()
+    })
 }
 
 #[inline(always)]
 fn sctp<P: PacketBytes + ?Sized>(packet: &P, network: &Network) -> Result<Transport, ParseError> {
     let [s0, s1, d0, d1, ..] = header::<P, SCTP_HEADER>(packet, network)?;
-    Ok(Transport { ports: Some(ports([s0, s1, d0, d1])), ..Transport::default() })
+    Ok(Transport {
+        ports: Some(ports([s0, s1, d0, d1])),
+        ..Transport::default()
+    })
 }
 
 #[inline(always)]
@@ -89,7 +94,10 @@ fn icmp<P: PacketBytes + ?Sized>(packet: &P, network: &Network) -> Result<Transp
     if is_discovery {
         return Err(ParseError::NeighborDiscovery);
     }
-    Ok(Transport { icmp_type: Some(icmp_type), ..Transport::default() })
+    Ok(Transport {
+        icmp_type: Some(icmp_type),
+        ..Transport::default()
+    })
 }
 
 /// The first `N` bytes of the transport header, which must lie within the IP packet: padding behind
@@ -102,7 +110,9 @@ fn header<P: PacketBytes + ?Sized, const N: usize>(
     if network.payload_length < N {
         return Err(missing(network));
     }
-    packet.bytes_at(network.payload_offset).ok_or(missing(network))
+    packet
+        .bytes_at(network.payload_offset)
+        .ok_or(missing(network))
 }
 
 /// The error for a transport header that ends early: a first fragment must hold all of it, or

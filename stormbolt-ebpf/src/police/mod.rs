@@ -32,8 +32,8 @@ pub trait Bucket {
 /// At sixteen packets a look, reading the clock adds 2 ns to a packet of a flood.
 pub const REFUSALS_PER_LOOK: u64 = 15;
 
-/// Refusing unseen needs a bucket that does not overflow in the meantime: at least this deep.
-/// It is more than one jiffy of a kernel with 100 ticks a second.
+/// Refusing unseen needs a bucket that does not overflow in the meantime: at least this deep, beside
+/// two packets. It is more than one jiffy of a kernel with 100 ticks a second.
 pub const MIN_BURST_FOR_UNSEEN_REFUSAL_NS: u64 = 12_000_000;
 
 /// How often a lease is tried for while other CPUs get in first.
@@ -78,17 +78,29 @@ fn renew<C: Clock, B: Bucket>(
     let now = clock.now_ns();
     let missing = cost - lease.credit;
     let needed_ns = (missing >> COST_FRACTION_BITS) + 1;
-    let wanted_ns = if rate.lease_ns > needed_ns { rate.lease_ns } else { needed_ns };
+    let wanted_ns = if rate.lease_ns > needed_ns {
+        rate.lease_ns
+    } else {
+        needed_ns
+    };
     for _ in 0..ATTEMPTS {
         let spent_until = bucket.spent_until_ns();
         // What was not used within the burst is lost: the bucket is full.
         let full = now.saturating_sub(rate.burst_ns);
-        let from = if spent_until > full { spent_until } else { full };
+        let from = if spent_until > full {
+            spent_until
+        } else {
+            full
+        };
         let available_ns = now.saturating_sub(from);
         if available_ns < needed_ns {
             break;
         }
-        let taken_ns = if available_ns < wanted_ns { available_ns } else { wanted_ns };
+        let taken_ns = if available_ns < wanted_ns {
+            available_ns
+        } else {
+            wanted_ns
+        };
         if bucket.advance(spent_until, from + taken_ns) {
             lease.credit += taken_ns << COST_FRACTION_BITS;
             lease.credit -= cost;
@@ -96,7 +108,10 @@ fn renew<C: Clock, B: Bucket>(
         }
     }
     lease.refused_jiffy = jiffy;
-    lease.refusals_left =
-        if rate.burst_ns >= MIN_BURST_FOR_UNSEEN_REFUSAL_NS { REFUSALS_PER_LOOK } else { 0 };
+    lease.refusals_left = if rate.burst_ns >= MIN_BURST_FOR_UNSEEN_REFUSAL_NS {
+        REFUSALS_PER_LOOK
+    } else {
+        0
+    };
     false
 }

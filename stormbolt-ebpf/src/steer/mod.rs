@@ -60,7 +60,10 @@ pub fn flow_hash(headers: &Headers, seed: u64) -> u32 {
 
 /// The two halves of an address, in network order.
 #[inline(always)]
-#[expect(clippy::many_single_char_names, reason = "the bytes of an address, in order")]
+#[expect(
+    clippy::many_single_char_names,
+    reason = "the bytes of an address, in order"
+)]
 const fn halves(address: &[u8; 16]) -> (u64, u64) {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
     (

@@ -17,21 +17,59 @@ pub(super) fn describe(matches: &RuleMatch, policy: &Policy) -> String {
         None => position.to_string(),
     };
     let fields = [
-        matches.source.as_ref().map(|list| field("src", list.iter())),
-        matches.destination.as_ref().map(|list| field("dst", list.iter())),
-        matches.protocol.as_ref().map(|list| field("protocol", list.iter().copied().map(protocol_name))),
-        matches.source_port.as_ref().map(|list| field("src-port", list.iter().map(range))),
-        matches.destination_port.as_ref().map(|list| field("dst-port", list.iter().map(range))),
-        matches.dscp.as_ref().map(|list| field("dscp", list.iter().map(range))),
-        matches.vlan.as_ref().map(|list| field("vlan", list.iter().map(range))),
-        matches.tcp_flags.map(|flags| format!("tcp-flags={}", tcp_flags(flags))),
-        matches.fragment.map(|fragment| format!("fragment={}", fragment_name(fragment))),
-        matches.icmp_type.as_ref().map(|list| field("icmp-type", list.iter().map(range))),
-        matches.length.as_ref().map(|list| field("length", list.iter().map(range))),
-        matches.interface.as_ref().map(|list| field("interface", list.iter().map(interface_name))),
+        matches
+            .source
+            .as_ref()
+            .map(|list| field("src", list.iter())),
+        matches
+            .destination
+            .as_ref()
+            .map(|list| field("dst", list.iter())),
+        matches
+            .protocol
+            .as_ref()
+            .map(|list| field("protocol", list.iter().copied().map(protocol_name))),
+        matches
+            .source_port
+            .as_ref()
+            .map(|list| field("src-port", list.iter().map(range))),
+        matches
+            .destination_port
+            .as_ref()
+            .map(|list| field("dst-port", list.iter().map(range))),
+        matches
+            .dscp
+            .as_ref()
+            .map(|list| field("dscp", list.iter().map(range))),
+        matches
+            .vlan
+            .as_ref()
+            .map(|list| field("vlan", list.iter().map(range))),
+        matches
+            .tcp_flags
+            .map(|flags| format!("tcp-flags={}", tcp_flags(flags))),
+        matches
+            .fragment
+            .map(|fragment| format!("fragment={}", fragment_name(fragment))),
+        matches
+            .icmp_type
+            .as_ref()
+            .map(|list| field("icmp-type", list.iter().map(range))),
+        matches
+            .length
+            .as_ref()
+            .map(|list| field("length", list.iter().map(range))),
+        matches
+            .interface
+            .as_ref()
+            .map(|list| field("interface", list.iter().map(interface_name))),
     ];
     let given: Vec<String> = fields.into_iter().flatten().collect();
-    if given.is_empty() { "any".to_owned() } else { given.join(" ") }
+    if given.is_empty() {
+        "any".to_owned()
+    } else {
+        given.join(" ")
+    }
 }
 
 fn field<T: Display>(name: &str, entries: impl ExactSizeIterator<Item = T>) -> String {
@@ -40,7 +78,11 @@ fn field<T: Display>(name: &str, entries: impl ExactSizeIterator<Item = T>) -> S
     if more > 0 {
         shown.push(format!("+{more}"));
     }
-    let shown = if shown.is_empty() { "nothing".to_owned() } else { shown.join(",") };
+    let shown = if shown.is_empty() {
+        "nothing".to_owned()
+    } else {
+        shown.join(",")
+    };
     format!("{name}={shown}")
 }
 
@@ -64,7 +106,10 @@ fn protocol_name(number: u8) -> String {
 }
 
 fn tcp_flags(flags: TcpFlagsMatch) -> String {
-    let looked_at = TCP_FLAGS.iter().enumerate().filter(|(bit, _)| flags.mask >> bit & 1 == 1);
+    let looked_at = TCP_FLAGS
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| flags.mask >> bit & 1 == 1);
     let written = looked_at.map(|(bit, name)| {
         let prefix = if flags.set >> bit & 1 == 1 { "" } else { "!" };
         format!("{prefix}{name}")
@@ -97,10 +142,19 @@ mod tests {
             source: Some(vec!["192.0.2.0/24".parse().unwrap()]),
             protocol: Some(vec![6, 47]),
             destination_port: Some(vec![
-                Range { first: 80, last: 80 },
-                Range { first: 8000, last: 8100 },
+                Range {
+                    first: 80,
+                    last: 80,
+                },
+                Range {
+                    first: 8000,
+                    last: 8100,
+                },
             ]),
-            tcp_flags: Some(TcpFlagsMatch { mask: 0x12, set: 0x02 }),
+            tcp_flags: Some(TcpFlagsMatch {
+                mask: 0x12,
+                set: 0x02,
+            }),
             interface: Some(vec![0]),
             ..RuleMatch::default()
         };

@@ -37,11 +37,22 @@ pub(super) struct Baselines {
 }
 
 /// Packets per CPU at the last two ticks.
-#[derive(Default)]
 pub(super) struct Received {
     pub(super) at: Nanoseconds,
     pub(super) packets: Vec<u64>,
     pub(super) per_second: Vec<u64>,
+}
+
+impl Received {
+    /// What there is before the first tick.
+    fn nothing(cpus: u32) -> Self {
+        let none = vec![0; usize::try_from(cpus).unwrap_or(0)];
+        Self {
+            at: Nanoseconds::default(),
+            packets: none.clone(),
+            per_second: none,
+        }
+    }
 }
 
 impl Engine {
@@ -56,14 +67,15 @@ impl Engine {
             rules: Vec::new(),
             ..policy.clone()
         };
+        let datapath = Datapath::load(hash_seed)?;
         let mut engine = Self {
-            datapath: Datapath::load(hash_seed)?,
+            received: Received::nothing(datapath.cpus()),
+            datapath,
             controller: Controller::new(&nothing),
             policy: nothing,
             numbers: Numbers::none(),
             attachments: BTreeMap::new(),
             baselines: Baselines::default(),
-            received: Received::default(),
             notices: Vec::new(),
         };
         engine.apply(policy)?;
@@ -79,7 +91,13 @@ impl Engine {
         controller.set_policy(&policy);
         let numbers = self.numbers.under(&policy, controller.cpu_sets())?;
         let generation = next_generation(self.datapath.generation());
-        let tables = tables(&policy, &controller, &numbers, generation, self.datapath.cpus())?;
+        let tables = tables(
+            &policy,
+            &controller,
+            &numbers,
+            generation,
+            self.datapath.cpus(),
+        )?;
         for cpu in controller.cpu_sets().iter().flat_map(|set| &set.0) {
             self.datapath.enable_cpu(*cpu)?;
         }
@@ -160,7 +178,11 @@ impl Engine {
 
     fn carry_out(&self, command: Command) {
         match command {
-            Command::SetRate { interface, class, rate } => {
+            Command::SetRate {
+                interface,
+                class,
+                rate,
+            } => {
                 let entry = rate_entry(
                     &self.policy,
                     &self.controller,
@@ -191,27 +213,42 @@ impl Engine {
 
     fn set_slot(&self, cpu_set: u32, slot: usize, cpu: u32) {
         if let Ok(slot) = u32::try_from(slot) {
-            self.datapath.set_slot(cpu_set * SLOTS_PER_CPU_SET + slot, entry_for_cpu(cpu));
+            self.datapath
+                .set_slot(cpu_set * SLOTS_PER_CPU_SET + slot, entry_for_cpu(cpu));
         }
     }
 
     /// Lets the interfaces of the policy be seen, and lets go of those that are not in it.
     fn settle_interfaces(&mut self) {
         self.notices.clear();
-        let names: Vec<String> = self.policy.interfaces.iter().map(|one| one.name.clone()).collect();
-        let gone: Vec<String> =
-            self.attachments.keys().filter(|name| !names.contains(name)).cloned().collect();
+        let names: Vec<String> = self
+            .policy
+            .interfaces
+            .iter()
+            .map(|one| one.name.clone())
+            .collect();
+        let gone: Vec<String> = self
+            .attachments
+            .keys()
+            .filter(|name| !names.contains(name))
+            .cloned()
+            .collect();
         for name in gone {
             if let Some(attachment) = self.attachments.remove(&name) {
                 self.datapath.set_interface(attachment.ifindex, None);
             }
         }
-        for (interface, number) in
-            self.policy.interfaces.clone().into_iter().zip(self.numbers.interfaces.clone())
+        for (interface, number) in self
+            .policy
+            .interfaces
+            .clone()
+            .into_iter()
+            .zip(self.numbers.interfaces.clone())
         {
             self.settle_mode(&interface);
             if let Some(attachment) = self.attachments.get(&interface.name) {
-                self.datapath.set_interface(attachment.ifindex, Some(number));
+                self.datapath
+                    .set_interface(attachment.ifindex, Some(number));
             }
         }
     }
@@ -224,7 +261,11 @@ impl Engine {
             AttachMode::Generic => AttachedMode::Generic,
         };
         let name = &interface.name;
-        if self.attachments.get(name).is_none_or(|attachment| attachment.mode == wanted) {
+        if self
+            .attachments
+            .get(name)
+            .is_none_or(|attachment| attachment.mode == wanted)
+        {
             return;
         }
         self.attachments.remove(name);
@@ -240,7 +281,8 @@ impl Engine {
                 self.attachments.insert(name.clone(), attachment);
             }
             Err(error) => {
-                self.notices.push(format!("interface {name} is not attached: {error}"));
+                self.notices
+                    .push(format!("interface {name} is not attached: {error}"));
             }
         }
     }
@@ -256,13 +298,19 @@ impl Engine {
         let rules = policy.rules.iter().map(rule_key).zip(&numbers.rules);
         let rules = rules.map(|(key, &number)| {
             let kept = self.baselines.rules.get(&key).copied();
-            (key, kept.unwrap_or_else(|| self.datapath.rule_counter(number)))
+            (
+                key,
+                kept.unwrap_or_else(|| self.datapath.rule_counter(number)),
+            )
         });
         let rules: BTreeMap<_, _> = rules.collect();
         let mut cells = BTreeMap::new();
         let mut outcomes = BTreeMap::new();
-        for (position, (interface, &number)) in
-            policy.interfaces.iter().zip(&numbers.interfaces).enumerate()
+        for (position, (interface, &number)) in policy
+            .interfaces
+            .iter()
+            .zip(&numbers.interfaces)
+            .enumerate()
         {
             let known = self.numbers.interface_ids.has(&interface.name);
             for outcome in Outcome::ALL {
@@ -276,24 +324,42 @@ impl Engine {
                 let key = (interface.name.clone(), class.name.clone());
                 let kept = self.baselines.cells.get(&key).filter(|_| known).copied();
                 let cell = numbers.cell(position, class_position);
-                let now = || cell.map(|cell| self.datapath.cell_counters(cell)).unwrap_or_default();
+                let now = || {
+                    cell.map(|cell| self.datapath.cell_counters(cell))
+                        .unwrap_or_default()
+                };
                 cells.insert(key, kept.unwrap_or_else(now));
             }
         }
-        self.baselines = Baselines { cells, rules, outcomes };
+        self.baselines = Baselines {
+            cells,
+            rules,
+            outcomes,
+        };
     }
 
     fn measure_cpus(&mut self, now: Nanoseconds) {
-        let counters = self.datapath.received_packets(stormbolt_common::limits::MAX_INTERFACES);
+        let counters = self
+            .datapath
+            .received_packets(stormbolt_common::limits::MAX_INTERFACES);
         let packets: Vec<u64> = counters.iter().map(|counter| counter.packets).collect();
         let span = now.since(self.received.at);
-        let before = self.received.packets.iter().copied().chain(std::iter::repeat(0));
+        let before = self
+            .received
+            .packets
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(0));
         let per_second = packets
             .iter()
             .zip(before)
             .map(|(&packets, before)| per_second(packets.wrapping_sub(before), span))
             .collect();
-        self.received = Received { at: now, packets, per_second };
+        self.received = Received {
+            at: now,
+            packets,
+            per_second,
+        };
     }
 }
 

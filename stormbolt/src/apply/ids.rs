@@ -14,7 +14,11 @@ pub(super) struct Ids<K> {
 
 impl<K: Ord + Clone> Ids<K> {
     pub(super) fn new(kind: &'static str, limit: u32) -> Self {
-        Self { kind, limit, numbers: BTreeMap::new() }
+        Self {
+            kind,
+            limit,
+            numbers: BTreeMap::new(),
+        }
     }
 
     /// Numbers for `keys`, in their order, and the registry as it is with them in force. Keys that
@@ -35,14 +39,22 @@ impl<K: Ord + Clone> Ids<K> {
         }
         let taken: BTreeSet<u32> = next.numbers.values().copied().collect();
         let rested = |number: &u32| !given_up.contains(number);
-        let fresh = (0..self.limit).filter(|number| !taken.contains(number)).filter(rested);
-        let mut free = fresh.chain(given_up.iter().copied()).collect::<Vec<_>>().into_iter();
+        let fresh = (0..self.limit)
+            .filter(|number| !taken.contains(number))
+            .filter(rested);
+        let mut free = fresh
+            .chain(given_up.iter().copied())
+            .collect::<Vec<_>>()
+            .into_iter();
         let mut assigned = Vec::with_capacity(keys.len());
         for key in keys {
             let number = if let Some(&number) = next.numbers.get(key) {
                 number
             } else {
-                let full = ApplyError::TooMany { kind: self.kind, limit: self.limit };
+                let full = ApplyError::TooMany {
+                    kind: self.kind,
+                    limit: self.limit,
+                };
                 let number = free.next().ok_or(full)?;
                 next.numbers.insert(key.clone(), number);
                 number

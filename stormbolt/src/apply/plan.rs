@@ -53,7 +53,11 @@ impl Numbers {
 
     /// The numbers under `policy`.
     pub(super) fn under(&self, policy: &Policy, cpu_sets: &[CpuSet]) -> Result<Self, ApplyError> {
-        let names: Vec<String> = policy.interfaces.iter().map(|one| one.name.clone()).collect();
+        let names: Vec<String> = policy
+            .interfaces
+            .iter()
+            .map(|one| one.name.clone())
+            .collect();
         let (interfaces, interface_ids) = self.interface_ids.assign(&names)?;
         let names: Vec<String> = policy.classes.iter().map(|one| one.name.clone()).collect();
         let (classes, class_ids) = self.class_ids.assign(&names)?;
@@ -74,7 +78,10 @@ impl Numbers {
 
     /// The cell of a class on an interface, both by position.
     pub(super) fn cell(&self, interface: usize, class: usize) -> Option<u32> {
-        Some(cell(*self.interfaces.get(interface)?, *self.classes.get(class)?))
+        Some(cell(
+            *self.interfaces.get(interface)?,
+            *self.classes.get(class)?,
+        ))
     }
 }
 
@@ -87,9 +94,18 @@ pub(super) fn rate_entry(
     rate: BitsPerSecond,
     cpus: u32,
 ) -> ClassRate {
-    let burst = policy.classes.get(class).map(|class| class.burst).unwrap_or_default();
-    let set = controller.cpu_set_of(class).and_then(|set| numbers.cpu_sets.get(set));
-    ClassRate { cpu_set: set.map_or(0, |set| set + 1), ..class_rate(rate, burst, cpus) }
+    let burst = policy
+        .classes
+        .get(class)
+        .map(|class| class.burst)
+        .unwrap_or_default();
+    let set = controller
+        .cpu_set_of(class)
+        .and_then(|set| numbers.cpu_sets.get(set));
+    ClassRate {
+        cpu_set: set.map_or(0, |set| set + 1),
+        ..class_rate(rate, burst, cpus)
+    }
 }
 
 /// The tables of `policy` for generation `generation`.
@@ -108,13 +124,19 @@ pub(super) fn tables(
     };
     let rules = policy.rules.iter().zip(&numbers.rules);
     let rules = rules
-        .map(|(rule, &counter)| RuleEntry { verdict: verdict(rule.action), counter })
+        .map(|(rule, &counter)| RuleEntry {
+            verdict: verdict(rule.action),
+            counter,
+        })
         .collect();
     let mut rates = Vec::new();
     for (interface, of_interface) in controller.rates().iter().enumerate() {
         for (class, &rate) in of_interface.iter().enumerate() {
             if let Some(cell) = numbers.cell(interface, class) {
-                rates.push((cell, rate_entry(policy, controller, numbers, class, rate, cpus)));
+                rates.push((
+                    cell,
+                    rate_entry(policy, controller, numbers, class, rate, cpus),
+                ));
             }
         }
     }

@@ -19,20 +19,26 @@ impl Engine {
     pub fn interfaces(&self) -> Interfaces {
         let interfaces = self.policy.interfaces.iter().zip(&self.numbers.interfaces);
         let interfaces = interfaces.map(|(interface, &number)| {
-            let outcomes: Vec<OutcomeCount> =
-                Outcome::ALL.map(|outcome| self.outcome(&interface.name, number, outcome)).into();
+            let outcomes: Vec<OutcomeCount> = Outcome::ALL
+                .map(|outcome| self.outcome(&interface.name, number, outcome))
+                .into();
             let attachment = self.attachments.get(&interface.name);
             InterfaceStatus {
                 name: interface.name.clone(),
                 ifindex: attachment.map_or(0, |attachment| attachment.ifindex),
-                mode: attachment.map_or("detached", |attachment| attachment.mode.name()).to_owned(),
+                mode: attachment
+                    .map_or("detached", |attachment| attachment.mode.name())
+                    .to_owned(),
                 capacity_bits_per_second: interface.capacity,
                 received_packets: outcomes.iter().map(|outcome| outcome.packets).sum(),
                 received_bytes: outcomes.iter().map(|outcome| outcome.bytes).sum(),
                 outcomes,
             }
         });
-        Interfaces { version: DOCUMENT_VERSION, interfaces: interfaces.collect() }
+        Interfaces {
+            version: DOCUMENT_VERSION,
+            interfaces: interfaces.collect(),
+        }
     }
 
     /// The classes on each interface.
@@ -43,14 +49,27 @@ impl Engine {
                 classes.extend(self.class(interface, class));
             }
         }
-        Classes { version: DOCUMENT_VERSION, classes }
+        Classes {
+            version: DOCUMENT_VERSION,
+            classes,
+        }
     }
 
     /// The rules and their hits.
     pub fn rules(&self) -> Rules {
-        let rules = self.policy.rules.iter().zip(&self.numbers.rules).enumerate();
+        let rules = self
+            .policy
+            .rules
+            .iter()
+            .zip(&self.numbers.rules)
+            .enumerate();
         let rules = rules.map(|(position, (rule, &number))| {
-            let base = self.baselines.rules.get(&rule_key(rule)).copied().unwrap_or_default();
+            let base = self
+                .baselines
+                .rules
+                .get(&rule_key(rule))
+                .copied()
+                .unwrap_or_default();
             let hits = since(self.datapath.rule_counter(number), base);
             RuleStatus {
                 position: position + 1,
@@ -65,7 +84,10 @@ impl Engine {
                 bytes: hits.bytes,
             }
         });
-        Rules { version: DOCUMENT_VERSION, rules: rules.collect() }
+        Rules {
+            version: DOCUMENT_VERSION,
+            rules: rules.collect(),
+        }
     }
 
     /// The CPUs, what they receive and what is steered to them.
@@ -74,7 +96,11 @@ impl Engine {
             let (mut slots, mut steered) = (0, 0_u64);
             for (set, placement) in self.controller.placement().iter().enumerate() {
                 let loads = self.controller.slot_loads(set);
-                for (slot, _) in placement.iter().enumerate().filter(|(_, placed)| **placed == cpu) {
+                for (slot, _) in placement
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, placed)| **placed == cpu)
+                {
                     slots += 1;
                     steered = steered.saturating_add(loads.get(slot).copied().unwrap_or(0));
                 }
@@ -90,7 +116,10 @@ impl Engine {
         let received = self.received.packets.iter().zip(&self.received.per_second);
         let cpus = (0..).zip(received);
         let cpus = cpus.map(|(cpu, (&packets, &rate))| cpu_status(cpu, packets, rate));
-        Cpus { version: DOCUMENT_VERSION, cpus: cpus.collect() }
+        Cpus {
+            version: DOCUMENT_VERSION,
+            cpus: cpus.collect(),
+        }
     }
 
     fn class(&self, interface: usize, class: usize) -> Option<ClassStatus> {
@@ -100,14 +129,19 @@ impl Engine {
         let rate = self.controller.rates().get(interface)?.get(class)?;
         let key = (link.name.clone(), spec.name.clone());
         let base = self.baselines.cells.get(&key).copied().unwrap_or_default();
-        let total = self.datapath.cell_counters(self.numbers.cell(interface, class)?);
+        let total = self
+            .datapath
+            .cell_counters(self.numbers.cell(interface, class)?);
         let total = cell_since(total, base);
         Some(ClassStatus {
             name: spec.name.clone(),
             interface: link.name.clone(),
             priority: spec.priority,
             guarantee_bits_per_second: spec.rate,
-            ceil_bits_per_second: spec.ceil.unwrap_or(BitsPerSecond(u64::MAX)).min(link.capacity),
+            ceil_bits_per_second: spec
+                .ceil
+                .unwrap_or(BitsPerSecond(u64::MAX))
+                .min(link.capacity),
             rate_bits_per_second: *rate,
             offered_bits_per_second: estimate.offered,
             passed_bits_per_second: estimate.passed,
@@ -115,17 +149,30 @@ impl Engine {
             passed_bytes: total.passed_bytes,
             dropped_packets: total.dropped_packets,
             dropped_bytes: total.dropped_bytes,
-            cpus: spec.cpus.iter().flat_map(|set| set.0.iter().copied()).collect(),
+            cpus: spec
+                .cpus
+                .iter()
+                .flat_map(|set| set.0.iter().copied())
+                .collect(),
         })
     }
 
     fn class_name(&self, class: usize) -> String {
-        self.policy.classes.get(class).map(|class| class.name.clone()).unwrap_or_default()
+        self.policy
+            .classes
+            .get(class)
+            .map(|class| class.name.clone())
+            .unwrap_or_default()
     }
 
     fn outcome(&self, name: &str, number: u32, outcome: Outcome) -> OutcomeCount {
         let key = (name.to_owned(), outcome);
-        let base = self.baselines.outcomes.get(&key).copied().unwrap_or_default();
+        let base = self
+            .baselines
+            .outcomes
+            .get(&key)
+            .copied()
+            .unwrap_or_default();
         let count = since(self.datapath.outcome_counter(number, outcome), base);
         OutcomeCount {
             outcome: outcome.name().to_owned(),

@@ -10,6 +10,7 @@ use crate::api::documents::ClassChange;
 
 /// Changes one class.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = "Example:\n  sudo stormbolt class set bulk --ceil 2Gbit")]
 pub(super) struct Args {
     #[command(subcommand)]
     command: Command,

@@ -9,6 +9,7 @@ use crate::api::documents::Problem;
 use crate::config::{self, Finding, LoadError, PolicyError, Severity};
 use crate::daemon::{RunError, SocketError, with_causes};
 use crate::datapath::DatapathError;
+use crate::lab::LabError;
 
 /// The exit codes. Wrong usage is 2, which clap sees to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     if cause.is::<PolicyError>() {
         return Some(Exit::Invalid);
+    }
+    if let Some(LabError::NeedsRoot { .. }) = cause.downcast_ref::<LabError>() {
+        return Some(Exit::NotPermitted);
     }
     // `stormbolt show classes | head`: whoever read has seen enough.
     let error = cause.downcast_ref::<io::Error>()?;

@@ -57,8 +57,9 @@ impl Datapath {
     /// # Errors
     /// The interface is not there, has another XDP program, or can't run the program in the mode.
     pub fn attach(&mut self, name: &str, mode: AttachMode) -> Result<Attachment, DatapathError> {
-        let ifindex = if_nametoindex(name)
-            .map_err(|_| DatapathError::NoInterface { name: name.to_owned() })?;
+        let ifindex = if_nametoindex(name).map_err(|_| DatapathError::NoInterface {
+            name: name.to_owned(),
+        })?;
         if ifindex >= MAX_IFINDEX {
             return Err(DatapathError::InterfaceNumber {
                 name: name.to_owned(),

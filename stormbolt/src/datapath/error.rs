@@ -4,6 +4,9 @@ use std::io;
 
 use thiserror::Error;
 
+/// Lines of the verifier's log that are shown.
+const VERIFIER_LINES: usize = 12;
+
 /// What can go wrong between user space and the kernel's half.
 #[derive(Debug, Error)]
 pub enum DatapathError {
@@ -34,6 +37,19 @@ pub enum DatapathError {
         /// The kernel's answer.
         source: Box<aya::programs::ProgramError>,
     },
+    /// The verifier refused the program.
+    #[error(
+        "the kernel's verifier refuses program `{name}`; please report this with your kernel's \
+         version. The end of its log:\n{log}"
+    )]
+    Verifier {
+        /// The program.
+        name: &'static str,
+        /// The last lines of what the verifier said.
+        log: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// A map could not be created, read or written.
     #[error("cannot {operation} map `{name}`")]
     Map {
@@ -44,6 +60,9 @@ pub enum DatapathError {
         /// The kernel's answer.
         source: Box<aya::maps::MapError>,
     },
+    /// The object's type information was refused.
+    #[error("cannot load the type information (BTF) of the eBPF object")]
+    Btf(#[source] io::Error),
     /// A map could not be mapped into memory.
     #[error("cannot map `{name}` into memory")]
     Memory {
@@ -123,6 +142,26 @@ impl DatapathError {
             operation,
             name,
             source: Box::new(source),
+        }
+    }
+    /// The error of loading program `name`: a verifier's log has thousands of lines, of which the
+    /// last say what is wrong.
+    pub(super) fn refused(name: &'static str, error: aya::programs::ProgramError) -> Self {
+        if let aya::programs::ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } = error
+        {
+            let log = verifier_log.to_string();
+            let lines: Vec<&str> = log.lines().collect();
+            let shown = lines.len().saturating_sub(VERIFIER_LINES)..;
+            Self::Verifier {
+                name,
+                log: lines.get(shown).unwrap_or_default().join("\n"),
+                source: io_error,
+            }
+        } else {
+            Self::program("load", name)(error)
         }
     }
 }

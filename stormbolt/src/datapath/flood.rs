@@ -57,7 +57,7 @@ impl Flood {
             .map_err(DatapathError::program("open", name))?;
         program
             .load()
-            .map_err(DatapathError::program("load", name))?;
+            .map_err(|error| DatapathError::refused(name, error))?;
         let map = |name| {
             ebpf.map(name)
                 .ok_or(DatapathError::Missing { kind: "map", name })
@@ -111,14 +111,21 @@ impl Flood {
     /// The counters cannot be mapped into memory once more.
     pub fn reporter(&self) -> Result<impl Fn() -> FloodReport + Send + use<>, DatapathError> {
         let name = maps::GENERATOR_STATE;
-        let map = self.ebpf.map(name).ok_or(DatapathError::Missing { kind: "map", name })?;
+        let map = self
+            .ebpf
+            .map(name)
+            .ok_or(DatapathError::Missing { kind: "map", name })?;
         let state = MappedArray::<GeneratorState>::of(name, map, 1)?;
-        Ok(move || FloodReport { frames: state.get(0).unwrap_or_default().frames })
+        Ok(move || FloodReport {
+            frames: state.get(0).unwrap_or_default().frames,
+        })
     }
 
     /// Frames sent so far.
     pub fn report(&self) -> FloodReport {
-        FloodReport { frames: self.state.get(0).unwrap_or_default().frames }
+        FloodReport {
+            frames: self.state.get(0).unwrap_or_default().frames,
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use aya::Pod;
 use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, ArrayOfMaps, LpmTrie, MapData};
+use aya::maps::{Array, ArrayOfMaps, LpmTrie, Map, MapData};
 use stormbolt_common::Address;
 use stormbolt_common::classifier::{DIRECT_ENTRIES, RuleBitmap};
-use stormbolt_common::limits::{MAX_BITMAPS, MAX_CELLS, MAX_PREFIXES, MAX_RULES};
+use stormbolt_common::limits::{MAX_BITMAPS, MAX_CELLS, MAX_RULES};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{Active, PolicyHeader, RuleEntry, policy_slot};
 use stormbolt_control::compile::{CompiledRules, Prefix};
@@ -14,15 +14,6 @@ use super::error::DatapathError;
 use super::load::Datapath;
 use super::mapped::MappedArray;
 use super::maps;
-
-/// `BPF_MAP_TYPE_ARRAY`.
-const ARRAY: u32 = 2;
-/// `BPF_MAP_TYPE_LPM_TRIE`.
-const LPM_TRIE: u32 = 11;
-/// `BPF_F_NO_PREALLOC`, which the kernel demands of tries.
-const NO_PREALLOC: u32 = 1;
-/// `BPF_F_MMAPABLE`.
-const MMAPABLE: u32 = 1 << 10;
 
 /// A policy in the form that the maps hold.
 #[derive(Clone, Debug)]
@@ -50,7 +41,8 @@ impl Datapath {
     /// A table cannot be made or written; the old policy stays in force.
     pub fn install(&mut self, tables: &PolicyTables) -> Result<(), DatapathError> {
         let slot = policy_slot(tables.header.generation);
-        let header: Array<MapData, PolicyHeader> = filled_array(maps::POLICIES, &tables.header)?;
+        let header = self.templates.create(maps::POLICIES)?;
+        let header = with_one_entry(header, maps::POLICIES, &tables.header)?;
         self.place(maps::POLICIES, slot, &header)?;
         self.place_array(maps::RULES, slot, MAX_RULES, &tables.rules)?;
         self.place_array::<u32>(maps::DIRECT, slot, DIRECT_ENTRIES, &tables.compiled.direct)?;
@@ -110,7 +102,7 @@ impl Datapath {
         entries: u32,
         values: &[T],
     ) -> Result<MappedArray<T>, DatapathError> {
-        let inner = create(name, ARRAY, 4, size_of::<T>(), entries, MMAPABLE)?;
+        let inner = self.templates.create(name)?;
         let mapped = MappedArray::new(name, &inner, index(entries))?;
         for (position, value) in values.iter().enumerate() {
             mapped.set(position, *value);
@@ -125,16 +117,9 @@ impl Datapath {
         slot: u32,
         prefixes: &[(Prefix, u32)],
     ) -> Result<(), DatapathError> {
-        let inner = create(
-            name,
-            LPM_TRIE,
-            size_of::<Key<Address>>(),
-            4,
-            MAX_PREFIXES,
-            NO_PREALLOC,
-        )?;
-        let mut trie: LpmTrie<_, Address, u32> = LpmTrie::try_from(aya::maps::Map::LpmTrie(inner))
-            .map_err(DatapathError::map("open", name))?;
+        let inner = self.templates.create(name)?;
+        let mut trie: LpmTrie<_, Address, u32> =
+            LpmTrie::try_from(Map::LpmTrie(inner)).map_err(DatapathError::map("open", name))?;
         for (prefix, bitmap) in prefixes {
             trie.insert(
                 &Key::new(u32::from(prefix.length), prefix.address),
@@ -162,22 +147,13 @@ impl Datapath {
     }
 }
 
-fn create(
+/// Writes the only entry of an array that is not mapped into memory.
+fn with_one_entry<T: Pod>(
+    map: MapData,
     name: &'static str,
-    map_type: u32,
-    key_size: usize,
-    value_size: usize,
-    entries: u32,
-    flags: u32,
-) -> Result<MapData, DatapathError> {
-    let size = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
-    let definition =
-        aya_obj::Map::new_from_params(map_type, size(key_size), size(value_size), entries, flags);
-    MapData::create(definition, name, None).map_err(DatapathError::map("create", name))
-}
-
-fn filled_array<T: Pod>(name: &'static str, value: &T) -> Result<Array<MapData, T>, DatapathError> {
-    let mut array = Array::create(1, 0).map_err(DatapathError::map("create", name))?;
+    value: &T,
+) -> Result<Array<MapData, T>, DatapathError> {
+    let mut array = Array::try_from(Map::Array(map)).map_err(DatapathError::map("open", name))?;
     array
         .set(0, value, 0)
         .map_err(DatapathError::map("fill", name))?;

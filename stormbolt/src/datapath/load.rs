@@ -13,6 +13,7 @@ use super::cpus::possible_cpus;
 use super::error::DatapathError;
 use super::install::Installed;
 use super::mapped::MappedArray;
+use super::template::Templates;
 use super::{maps, object};
 
 /// The loaded program and its maps. Dropping it detaches and unloads everything.
@@ -28,6 +29,7 @@ pub struct Datapath {
     pub(super) outcomes: MappedArray<PacketCounter>,
     pub(super) slot_packets: MappedArray<u64>,
     pub(super) installed: Option<Installed>,
+    pub(super) templates: Templates,
 }
 
 impl Datapath {
@@ -57,7 +59,7 @@ impl Datapath {
             .map_err(DatapathError::program("open", maps::PROGRAM))?;
         program
             .load()
-            .map_err(DatapathError::program("load", maps::PROGRAM))?;
+            .map_err(|error| DatapathError::refused(maps::PROGRAM, error))?;
         let array = |name| {
             ebpf.map(name)
                 .ok_or(DatapathError::Missing { kind: "map", name })
@@ -98,6 +100,7 @@ impl Datapath {
                 cpus * MAX_SLOTS,
             )?,
             installed: None,
+            templates: Templates::of(object::data_path())?,
             ebpf,
         })
     }

@@ -47,7 +47,10 @@ impl<T: Pod + Default> MappedArray<T> {
         if let Map::Array(data) = map {
             Self::new(name, data, entries)
         } else {
-            Err(DatapathError::Missing { kind: "array", name })
+            Err(DatapathError::Missing {
+                kind: "array",
+                name,
+            })
         }
     }
 
@@ -134,9 +137,18 @@ mod tests {
         };
         let small = MappedArray::<u32>::new("small", &map(4), 3).unwrap();
         assert!(small.set(2, 7) && !small.set(3, 9));
-        assert_eq!((small.get(1), small.get(2), small.get(3)), (Some(0), Some(7), None));
+        assert_eq!(
+            (small.get(1), small.get(2), small.get(3)),
+            (Some(0), Some(7), None)
+        );
         let large = MappedArray::<ClassRate>::new("large", &map(32), 3).unwrap();
-        let rate = ClassRate { cost_per_byte: 1, burst_ns: 2, lease_ns: 3, cpu_set: 4, reserved: 5 };
+        let rate = ClassRate {
+            cost_per_byte: 1,
+            burst_ns: 2,
+            lease_ns: 3,
+            cpu_set: 4,
+            reserved: 5,
+        };
         assert!(large.set(1, rate));
         assert_eq!(large.get(1), Some(rate));
         assert_eq!(large.get(0), Some(ClassRate::default()));

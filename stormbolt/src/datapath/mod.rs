@@ -13,6 +13,7 @@ mod mapped;
 mod maps;
 mod object;
 mod read;
+mod template;
 mod test_run;
 
 pub use attach::{AttachedMode, Attachment};

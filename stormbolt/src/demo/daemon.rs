@@ -1,6 +1,7 @@
 //! The daemon of the demo: this very program, run as a child in the host's namespace.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
@@ -34,11 +35,21 @@ impl Daemon {
         let socket = folder.path().join("stormbolt.sock");
         let log = File::create(folder.path().join("log"))?;
         let mut command = host.command("/proc/self/exe");
-        command.arg("--socket").arg(&socket).args(["run", "--config"]).arg(&file);
+        command
+            .arg("--socket")
+            .arg(&socket)
+            .args(["run", "--config"])
+            .arg(&file);
         command.stdout(log.try_clone()?).stderr(log);
+        // Ctrl-C goes to a whole process group; the demo ends the daemon itself.
+        command.process_group(0);
         let child = spawn_for_process_lifetime(command).context("cannot start the daemon")?;
         let client = Client::new(&socket)?;
-        let mut daemon = Self { child, client, folder };
+        let mut daemon = Self {
+            child,
+            client,
+            folder,
+        };
         daemon.wait_until_it_answers()?;
         Ok(daemon)
     }

@@ -20,11 +20,13 @@ impl Interrupt {
         signals.thread_block()?;
         let flag = Arc::new(AtomicBool::new(false));
         let raised = Arc::clone(&flag);
-        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            if signals.wait().is_ok() {
-                raised.store(true, Ordering::Relaxed);
-            }
-        })?;
+        std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || {
+                if signals.wait().is_ok() {
+                    raised.store(true, Ordering::Relaxed);
+                }
+            })?;
         Ok(Self(flag))
     }
 

@@ -50,7 +50,10 @@ impl Reading {
             at_ns: now_ns(),
             daemon,
             flood_frames: scene.flood.frames(),
-            modest_packets: scene.modest.as_ref().map_or(0, |sender| sender.totals().sent_packets),
+            modest_packets: scene
+                .modest
+                .as_ref()
+                .map_or(0, |sender| sender.totals().sent_packets),
             requests: scene.requests.totals(),
             web_bytes: scene.web.received_bytes(),
             bulk_packets: bulk.iter().map(|port| port.packets + port.overflowed).sum(),

@@ -52,7 +52,9 @@ pub fn run(options: Options, out: &mut dyn Write) -> anyhow::Result<bool> {
     for stage in Stage::ALL {
         view.say(stage.title())?;
         stage.enter(&mut scene)?;
-        phases.push(phase::run(stage, phase_time, &mut scene, &mut view, &interrupt)?);
+        phases.push(phase::run(
+            stage, phase_time, &mut scene, &mut view, &interrupt,
+        )?);
     }
     drop(scene);
     let report = DemoReport::of(phases);

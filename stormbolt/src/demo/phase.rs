@@ -26,8 +26,12 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    pub(super) const ALL: [Self; 4] =
-        [Self::EverybodyFits, Self::Flood, Self::PolicyChanged, Self::Detached];
+    pub(super) const ALL: [Self; 4] = [
+        Self::EverybodyFits,
+        Self::Flood,
+        Self::PolicyChanged,
+        Self::Detached,
+    ];
 
     /// The phase's name in JSON.
     pub(super) const fn name(self) -> &'static str {
@@ -45,9 +49,7 @@ impl Stage {
             Self::EverybodyFits => {
                 "(a) Everybody fits: critical requests, web streams and some bulk share the link."
             }
-            Self::Flood => {
-                "(b) Bulk floods the link with small frames. Watch the critical class."
-            }
+            Self::Flood => "(b) Bulk floods the link with small frames. Watch the critical class.",
             Self::PolicyChanged => {
                 "(c) The flood goes on; a new policy halves what bulk may have. Watch its rate."
             }
@@ -67,11 +69,16 @@ impl Stage {
             Self::PolicyChanged => {
                 scene.policy = policies::changed(&scene.policy);
                 match &scene.daemon {
-                    Some(daemon) => daemon.apply(&scene.policy).context("cannot change the policy"),
+                    Some(daemon) => daemon
+                        .apply(&scene.policy)
+                        .context("cannot change the policy"),
                     None => Ok(()),
                 }
             }
-            Self::Detached => scene.daemon.take().map_or(Ok(()), super::daemon::Daemon::stop),
+            Self::Detached => scene
+                .daemon
+                .take()
+                .map_or(Ok(()), super::daemon::Daemon::stop),
         }
     }
 }
@@ -89,7 +96,13 @@ pub(super) fn run(
     // What has been asked until now belongs to the change, not to the phase.
     drop(scene.requests.take_snapshot());
     let before = Reading::take(scene)?;
-    watch(stage, length.saturating_sub(settling), scene, view, interrupt)?;
+    watch(
+        stage,
+        length.saturating_sub(settling),
+        scene,
+        view,
+        interrupt,
+    )?;
     let after = Reading::take(scene)?;
     let requests = scene.requests.take_snapshot();
     let report = PhaseReport::of(stage, &before, &after, &requests);

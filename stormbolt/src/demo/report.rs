@@ -117,7 +117,9 @@ impl PhaseReport {
         requests: &RequestSnapshot,
     ) -> Self {
         let percentile = |percentile| {
-            requests.round_trip_percentile_ns(percentile).map_or(0.0, |time| ratio(time, 1000))
+            requests
+                .round_trip_percentile_ns(percentile)
+                .map_or(0.0, |time| ratio(time, 1000))
         };
         let span_ns = after.at_ns.saturating_sub(before.at_ns).max(1);
         Self {
@@ -131,10 +133,17 @@ impl PhaseReport {
                 replied: requests.replied,
                 loss: ratio(requests.lost_on_the_way(), requests.sent.max(1)),
             },
-            latency_us: Latency { p50: percentile(50.0), p99: percentile(99.0) },
+            latency_us: Latency {
+                p50: percentile(50.0),
+                p99: percentile(99.0),
+            },
             cpus: cpus(before, after, span_ns),
             mode: after.daemon.as_ref().and_then(|daemon| {
-                daemon.interfaces.interfaces.first().map(|interface| interface.mode.clone())
+                daemon
+                    .interfaces
+                    .interfaces
+                    .first()
+                    .map(|interface| interface.mode.clone())
             }),
         }
     }
@@ -166,11 +175,18 @@ fn end_to_end(before: &Reading, after: &Reading, span_ns: u64) -> Vec<ClassRepor
     let request_bits = (bytes(REQUEST_BYTES) + overhead) * 8;
     let modest_bits = (bytes(MODEST_PAYLOAD) + overhead) * 8;
     let sent = after.requests.sent.saturating_sub(before.requests.sent);
-    let received = after.requests.received.saturating_sub(before.requests.received);
+    let received = after
+        .requests
+        .received
+        .saturating_sub(before.requests.received);
     let flood = after.flood_frames.saturating_sub(before.flood_frames);
     let modest = after.modest_packets.saturating_sub(before.modest_packets);
     let bulk = after.bulk_packets.saturating_sub(before.bulk_packets);
-    let bulk_bits = if flood > 0 { bytes(FRAME_BYTES) * 8 } else { modest_bits };
+    let bulk_bits = if flood > 0 {
+        bytes(FRAME_BYTES) * 8
+    } else {
+        modest_bits
+    };
     let web = after.web_bytes.saturating_sub(before.web_bytes);
     vec![
         ClassReport {
@@ -202,10 +218,16 @@ pub(super) fn cpus(before: &Reading, after: &Reading, span_ns: u64) -> Vec<CpuRe
     let pairs = before.cpu_times.iter().zip(&after.cpu_times).enumerate();
     let reports = pairs.map(|(cpu, (first, last))| {
         let of_cpu = |reading: &Reading| {
-            reading.daemon.as_ref().and_then(|daemon| daemon.cpus.cpus.get(cpu).cloned())
+            reading
+                .daemon
+                .as_ref()
+                .and_then(|daemon| daemon.cpus.cpus.get(cpu).cloned())
         };
         let received = of_cpu(before).zip(of_cpu(after)).map(|(first, last)| {
-            per_second(last.received_packets.saturating_sub(first.received_packets), span_ns)
+            per_second(
+                last.received_packets.saturating_sub(first.received_packets),
+                span_ns,
+            )
         });
         let all = last.1.saturating_sub(first.1).max(1);
         CpuReport {
@@ -235,15 +257,26 @@ impl DemoReport {
         Self {
             version: 1,
             ok,
-            mode: phases.iter().find_map(|phase| phase.mode.clone()).unwrap_or_default(),
-            checks: guarantees.into_iter().chain(comparison.into_iter().flatten()).collect(),
+            mode: phases
+                .iter()
+                .find_map(|phase| phase.mode.clone())
+                .unwrap_or_default(),
+            checks: guarantees
+                .into_iter()
+                .chain(comparison.into_iter().flatten())
+                .collect(),
             phases,
         }
     }
 }
 
 fn guarantee_held(phase: &PhaseReport) -> Check {
-    let CriticalReport { sent, received, loss, .. } = phase.critical;
+    let CriticalReport {
+        sent,
+        received,
+        loss,
+        ..
+    } = phase.critical;
     Check {
         name: format!("the critical class keeps its guarantee ({})", phase.name),
         held: sent > 0 && loss <= ALLOWED_LOSS,
@@ -283,7 +316,10 @@ pub(super) fn per_second(count: u64, span_ns: u64) -> u64 {
 }
 
 #[expect(clippy::as_conversions, reason = "no other conversion from u64 to f64")]
-#[expect(clippy::cast_precision_loss, reason = "shown to people with a few digits")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "shown to people with a few digits"
+)]
 fn ratio(numerator: u64, denominator: u64) -> f64 {
     numerator as f64 / denominator as f64
 }

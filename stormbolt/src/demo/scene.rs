@@ -58,9 +58,17 @@ impl Scene {
         let senders = Namespace::new("senders")?;
         let host = Namespace::new("host")?;
         // One queue, so that critical packets share it with the flood as they do on a network card.
-        let options = VethOptions { queues: 1, ..VethOptions::default() };
+        let options = VethOptions {
+            queues: 1,
+            ..VethOptions::default()
+        };
         let (uplink, eth0) = veth(&senders, "uplink", &host, "eth0", options)?;
-        connect(&uplink, &[(SENDERS_ADDRESS.into(), 24)], &eth0, &[(HOST_ADDRESS.into(), 24)])?;
+        connect(
+            &uplink,
+            &[(SENDERS_ADDRESS.into(), 24)],
+            &eth0,
+            &[(HOST_ADDRESS.into(), 24)],
+        )?;
         eth0.receive_on(RECEIVING_CPU)?;
         let policy = policies::first(cpus);
         let daemon = Daemon::start(&host, &policy)?;

@@ -7,9 +7,7 @@ use stormbolt_control::units::BitsPerSecond;
 use super::Options;
 use super::measure::Reading;
 use super::phase::Stage;
-use super::report::{
-    ClassReport, CpuReport, DemoReport, PhaseReport, classes, cpus, per_second,
-};
+use super::report::{ClassReport, CpuReport, DemoReport, PhaseReport, classes, cpus, per_second};
 use crate::cli::format::{count, measured, share};
 use crate::cli::output::Style;
 use crate::cli::table::{Item, Table};
@@ -24,7 +22,11 @@ pub(super) struct View<'w> {
 
 impl<'w> View<'w> {
     pub(super) fn new(options: Options, out: &'w mut dyn Write) -> Self {
-        Self { options, out, live_lines: 0 }
+        Self {
+            options,
+            out,
+            live_lines: 0,
+        }
     }
 
     /// Says what happens next.
@@ -47,14 +49,20 @@ impl<'w> View<'w> {
             return Ok(());
         }
         let span_ns = after.at_ns.saturating_sub(before.at_ns).max(1);
-        let flood = per_second(after.flood_frames.saturating_sub(before.flood_frames), span_ns);
+        let flood = per_second(
+            after.flood_frames.saturating_sub(before.flood_frames),
+            span_ns,
+        );
         let classes = classes(before, after, span_ns);
         if !self.options.terminal {
             return self.live_line(stage, flood, &classes);
         }
         let mut text = self.tables(&classes, &cpus(before, after, span_ns));
         let requests = after.requests.sent.saturating_sub(before.requests.sent);
-        let arrived = after.requests.received.saturating_sub(before.requests.received);
+        let arrived = after
+            .requests
+            .received
+            .saturating_sub(before.requests.received);
         let traffic = format!(
             "flood {}   critical requests {} sent, {} arrived\n",
             packets(flood),
@@ -98,8 +106,10 @@ impl<'w> View<'w> {
             return writeln!(self.out);
         }
         self.say(&format!("Summary (attached in {} mode)", report.mode))?;
-        let mut table =
-            Table::new(self.style(), &["phase", ">flood", ">critical lost", ">p50", ">p99"]);
+        let mut table = Table::new(
+            self.style(),
+            &["phase", ">flood", ">critical lost", ">p50", ">p99"],
+        );
         for phase in &report.phases {
             table.row([
                 phase.name.into(),
@@ -146,7 +156,14 @@ impl<'w> View<'w> {
 
     fn tables(&self, classes: &[ClassReport], cpus: &[CpuReport]) -> String {
         let mut text = String::new();
-        let titles = ["class", ">rate", ">offered", ">passed", ">dropped", "passed of offered"];
+        let titles = [
+            "class",
+            ">rate",
+            ">offered",
+            ">passed",
+            ">dropped",
+            "passed of offered",
+        ];
         let mut table = Table::new(self.style(), &titles);
         for class in classes {
             let dropped = match class.dropped_packets {
@@ -160,7 +177,11 @@ impl<'w> View<'w> {
                 rate(class.offered_bps).into(),
                 rate(class.passed_bps).into(),
                 dropped,
-                share(BitsPerSecond(class.passed_bps), BitsPerSecond(class.offered_bps)).into(),
+                share(
+                    BitsPerSecond(class.passed_bps),
+                    BitsPerSecond(class.offered_bps),
+                )
+                .into(),
             ]);
         }
         text.push_str(&table.render());
@@ -179,7 +200,9 @@ impl<'w> View<'w> {
     }
 
     fn style(&self) -> Style {
-        Style { colour: self.options.colour }
+        Style {
+            colour: self.options.colour,
+        }
     }
 }
 

@@ -25,7 +25,9 @@ impl Interface {
     pub fn receive_on(&self, cpu: usize) -> Result<(), LabError> {
         let operation = || format!("receive `{}` on CPU {cpu}", self.name());
         let name = self.name().to_owned();
-        self.namespace().run(move || make_threaded(&name))?.map_err(LabError::io(operation()))?;
+        self.namespace()
+            .run(move || make_threaded(&name))?
+            .map_err(LabError::io(operation()))?;
         let mut cpus = CpuSet::new();
         cpus.set(cpu).map_err(LabError::io(operation()))?;
         for thread in receive_threads(self.name()).map_err(LabError::io(operation()))? {
@@ -59,5 +61,9 @@ fn receive_threads(name: &str) -> Result<Vec<Pid>, Errno> {
             .then(|| Pid::from_raw(number))
     });
     let threads: Vec<Pid> = threads.collect();
-    if threads.is_empty() { Err(Errno::ENOENT) } else { Ok(threads) }
+    if threads.is_empty() {
+        Err(Errno::ENOENT)
+    } else {
+        Ok(threads)
+    }
 }

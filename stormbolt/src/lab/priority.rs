@@ -32,7 +32,11 @@ pub fn keep_to(cpus: impl IntoIterator<Item = usize>) -> Result<(), Errno> {
 pub fn prefer() -> io::Result<()> {
     // SAFETY: the call takes numbers only; 0 stands for the calling thread.
     let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, PREFERRED) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Lets a thread go first among the ordinary threads of its CPU, much as an interrupt's work does.
@@ -41,5 +45,9 @@ pub(super) fn put_first(thread: Pid) -> io::Result<()> {
     let thread = libc::id_t::try_from(thread.as_raw()).map_err(io::Error::other)?;
     // SAFETY: the call takes numbers only.
     let result = unsafe { libc::setpriority(libc::PRIO_PROCESS, thread, FIRST) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

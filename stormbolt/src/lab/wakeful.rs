@@ -21,7 +21,9 @@ impl Wakeful {
     ///
     /// When the kernel has no such interface, or without root.
     pub fn ask() -> io::Result<Self> {
-        let mut request = OpenOptions::new().write(true).open("/dev/cpu_dma_latency")?;
+        let mut request = OpenOptions::new()
+            .write(true)
+            .open("/dev/cpu_dma_latency")?;
         request.write_all(&0_i32.to_ne_bytes())?;
         Ok(Self { _request: request })
     }

@@ -1,4 +1,5 @@
 //! The table of verdicts: what the data path makes of which packet.
+#![expect(clippy::too_many_lines, reason = "they are tables")]
 
 mod ipv4;
 mod ipv6;
@@ -30,15 +31,28 @@ pub struct Case {
 
 impl Case {
     fn new(sentence: &'static str, frame: Vec<u8>, outcome: Outcome) -> Self {
-        Self { sentence, frame, interface: Some(0), outcome, rule: None, class: None }
+        Self {
+            sentence,
+            frame,
+            interface: Some(0),
+            outcome,
+            rule: None,
+            class: None,
+        }
     }
 
     fn by_rule(self, rule: &'static str) -> Self {
-        Self { rule: Some(rule), ..self }
+        Self {
+            rule: Some(rule),
+            ..self
+        }
     }
 
     fn in_class(self, class: &'static str) -> Self {
-        Self { class: Some(class), ..self }
+        Self {
+            class: Some(class),
+            ..self
+        }
     }
 
     fn arriving_on(self, interface: Option<u32>) -> Self {
@@ -58,5 +72,12 @@ fn ruled(sentence: &'static str, rule: &'static str, frame: Vec<u8>) -> Case {
 
 /// The whole table.
 pub fn all() -> Vec<Case> {
-    [link::cases(), ipv4::cases(), ipv6::cases(), transport::cases(), rules::cases()].concat()
+    [
+        link::cases(),
+        ipv4::cases(),
+        ipv6::cases(),
+        transport::cases(),
+        rules::cases(),
+    ]
+    .concat()
 }

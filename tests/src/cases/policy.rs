@@ -130,8 +130,16 @@ class = "plain"
 "#;
 
 /// Classes of [`POLICY`] in order.
-pub const CLASSES: [&str; 8] =
-    ["plain", "steered", "local", "resting", "queueless", "blocked", "metered", "dry"];
+pub const CLASSES: [&str; 8] = [
+    "plain",
+    "steered",
+    "local",
+    "resting",
+    "queueless",
+    "blocked",
+    "metered",
+    "dry",
+];
 
 /// CPU sets that its classes are steered over.
 pub const CPU_SETS: u32 = 4;
@@ -160,18 +168,30 @@ impl Slots {
 /// The policy is not valid.
 pub fn tables(generation: u32) -> (PolicyTables, Vec<String>) {
     let policy = config::parse("verdicts", POLICY).unwrap().policy;
-    let names: Vec<&str> = policy.classes.iter().map(|class| class.name.as_str()).collect();
+    let names: Vec<&str> = policy
+        .classes
+        .iter()
+        .map(|class| class.name.as_str())
+        .collect();
     assert_eq!(names, CLASSES);
     let mut tables = of_rules(&policy.rules, &[0, 1], generation).unwrap();
     for interface in 0..MAX_INTERFACES {
-        let rates = (0..).zip(CLASSES).map(|(class, name)| (cell(interface, class), rate(name)));
+        let rates = (0..)
+            .zip(CLASSES)
+            .map(|(class, name)| (cell(interface, class), rate(name)));
         tables.rates.extend(rates);
     }
-    (tables, policy.rules.into_iter().map(|rule| rule.name).collect())
+    (
+        tables,
+        policy.rules.into_iter().map(|rule| rule.name).collect(),
+    )
 }
 
 fn rate(class: &str) -> ClassRate {
-    let steered_over = |set: u32| ClassRate { cpu_set: set + 1, ..ClassRate::default() };
+    let steered_over = |set: u32| ClassRate {
+        cpu_set: set + 1,
+        ..ClassRate::default()
+    };
     // 1 Gbit/s.
     let finite = ClassRate {
         cost_per_byte: 8 << COST_FRACTION_BITS,
@@ -184,10 +204,18 @@ fn rate(class: &str) -> ClassRate {
         "local" => steered_over(1),
         "resting" => steered_over(2),
         "queueless" => steered_over(3),
-        "blocked" => ClassRate { cost_per_byte: BLOCKED, cpu_set: 1, ..finite },
+        "blocked" => ClassRate {
+            cost_per_byte: BLOCKED,
+            cpu_set: 1,
+            ..finite
+        },
         "metered" => finite,
         // A bucket of no depth never holds what a packet costs.
-        "dry" => ClassRate { burst_ns: 0, cpu_set: 2, ..finite },
+        "dry" => ClassRate {
+            burst_ns: 0,
+            cpu_set: 2,
+            ..finite
+        },
         _ => ClassRate::default(),
     }
 }

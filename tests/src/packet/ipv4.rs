@@ -50,7 +50,10 @@ impl Default for Ipv4 {
 impl Ipv4 {
     /// A header for `protocol`.
     pub fn of(protocol: u8) -> Self {
-        Self { protocol, ..Self::default() }
+        Self {
+            protocol,
+            ..Self::default()
+        }
     }
 
     /// The packet without its frame.
@@ -59,7 +62,9 @@ impl Ipv4 {
     /// The packet has more than 65,535 bytes and no total length is given.
     pub fn packet(&self, payload: &[u8]) -> Vec<u8> {
         let header_length = 20 + self.options.len();
-        let words = self.words.unwrap_or_else(|| u8::try_from(header_length / 4).unwrap());
+        let words = self
+            .words
+            .unwrap_or_else(|| u8::try_from(header_length / 4).unwrap());
         let total_length = self
             .total_length
             .unwrap_or_else(|| u16::try_from(header_length + payload.len()).unwrap());
@@ -79,7 +84,14 @@ impl Ipv4 {
             0,
             0,
         ];
-        [&first_half, &self.source[..], &self.destination, &self.options, payload].concat()
+        [
+            &first_half,
+            &self.source[..],
+            &self.destination,
+            &self.options,
+            payload,
+        ]
+        .concat()
     }
 
     /// The packet in an untagged frame.

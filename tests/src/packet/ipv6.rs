@@ -24,11 +24,13 @@ pub struct Ipv6 {
 }
 
 impl Default for Ipv6 {
-    /// A UDP packet from 2001:db8::1 to 2001:db8:ff::2.
+    /// A UDP packet from `2001:db8::1` to `2001:db8:ff::2`.
     fn default() -> Self {
         Self {
             source: [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
-            destination: [0x20, 0x01, 0x0d, 0xb8, 0, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2],
+            destination: [
+                0x20, 0x01, 0x0d, 0xb8, 0, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2,
+            ],
             protocol: 17,
             dscp: 0,
             hop_limit: 64,
@@ -42,7 +44,10 @@ impl Default for Ipv6 {
 impl Ipv6 {
     /// A header for `protocol`.
     pub fn of(protocol: u8) -> Self {
-        Self { protocol, ..Self::default() }
+        Self {
+            protocol,
+            ..Self::default()
+        }
     }
 
     /// The same with extension headers.
@@ -56,7 +61,11 @@ impl Ipv6 {
     /// # Panics
     /// The payload has more than 65,535 bytes and no payload length is given.
     pub fn packet(&self, payload: &[u8]) -> Vec<u8> {
-        let mut kinds: Vec<u8> = self.extensions.iter().map(|extension| extension.kind).collect();
+        let mut kinds: Vec<u8> = self
+            .extensions
+            .iter()
+            .map(|extension| extension.kind)
+            .collect();
         kinds.push(self.protocol);
         let mut body = Vec::new();
         for (extension, next) in self.extensions.iter().zip(&kinds[1..]) {
@@ -64,7 +73,9 @@ impl Ipv6 {
             body.extend(&extension.rest);
         }
         body.extend(payload);
-        let length = self.payload_length.unwrap_or_else(|| u16::try_from(body.len()).unwrap());
+        let length = self
+            .payload_length
+            .unwrap_or_else(|| u16::try_from(body.len()).unwrap());
         let [length_high, length_low] = length.to_be_bytes();
         let first_words = [
             self.version << 4 | self.dscp >> 2,
@@ -115,6 +126,9 @@ impl Extension {
     /// A fragment header; `offset` in units of eight bytes.
     pub fn fragment(offset: u16, more: bool) -> Self {
         let [high, low] = (offset << 3 | u16::from(more)).to_be_bytes();
-        Self { kind: 44, rest: vec![0, high, low, 0, 0, 0, 1] }
+        Self {
+            kind: 44,
+            rest: vec![0, high, low, 0, 0, 0, 1],
+        }
     }
 }

@@ -8,7 +8,7 @@ mod ipv6;
 mod link;
 mod transport;
 
-pub use ipv4::{Ipv4, DONT_FRAGMENT, MORE_FRAGMENTS};
+pub use ipv4::{DONT_FRAGMENT, Ipv4, MORE_FRAGMENTS};
 pub use ipv6::{Extension, Ipv6};
 pub use link::{
     ARP, CUSTOMER_TAG, IPV4, IPV6, LLDP, SERVICE_TAG, cut, ethernet, padded, tag, tagged,

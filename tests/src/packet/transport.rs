@@ -17,7 +17,24 @@ pub fn tcp(source: u16, destination: u16, flags: u8) -> Vec<u8> {
 /// A TCP header of 20 bytes that states `words` times four.
 pub fn tcp_with_words(source: u16, destination: u16, flags: u8, words: u8) -> Vec<u8> {
     let mut header = ports(source, destination);
-    header.extend([0, 0, 0, 1, 0, 0, 0, 2, words << 4, flags, 0x20, 0, 0, 0, 0, 0]);
+    header.extend([
+        0,
+        0,
+        0,
+        1,
+        0,
+        0,
+        0,
+        2,
+        words << 4,
+        flags,
+        0x20,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ]);
     header
 }
 

@@ -1,0 +1,18 @@
+//! The real program end to end: a lab of two namespaces, the daemon as a child process, the
+//! command line, and traffic through sockets.
+
+mod binary;
+mod command_line;
+mod daemon;
+mod lab;
+mod meter;
+mod policies;
+mod waiting;
+
+pub use binary::{copy_for_everybody, stormbolt};
+pub use command_line::{Finished, run};
+pub use daemon::Daemon;
+pub use lab::{Family, HOST, Lab, SENDERS};
+pub use meter::{Reading, assert_rate_is_held};
+pub use policies::{policy, policy_file};
+pub use waiting::{until, until_some};
