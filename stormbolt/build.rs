@@ -1,6 +1,10 @@
 //! Puts the BPF objects where `include_bytes!` finds them: see `xtask::ebpf::embed`.
 
-use std::{env, io, path::Path, process::ExitCode};
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 fn main() -> ExitCode {
     let (Some(crate_dir), Some(out_dir)) =
@@ -9,8 +13,14 @@ fn main() -> ExitCode {
         eprintln!("error: this is a build script, for cargo to run");
         return ExitCode::FAILURE;
     };
+    let given = env::var_os(xtask::ebpf::embed::OBJECT_DIR).map(PathBuf::from);
     let mut directives = io::stdout().lock();
-    match xtask::ebpf::embed::embed(Path::new(&crate_dir), Path::new(&out_dir), &mut directives) {
+    match xtask::ebpf::embed::embed(
+        Path::new(&crate_dir),
+        Path::new(&out_dir),
+        given.as_deref(),
+        &mut directives,
+    ) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -6,7 +6,7 @@
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
-    /// Passed: neither IPv4 nor IPv6, or behind more than two VLAN tags.
+    /// Passed: neither IPv4 nor IPv6.
     NotIp = 0,
     /// Passed: IPv6 neighbour discovery (RFC 4861), without which no host is reachable.
     NeighborDiscovery,
@@ -18,7 +18,8 @@ pub enum Outcome {
     RulePassed,
     /// Passed in place, in its class and within the class's rate.
     ClassPassed,
-    /// Passed to another CPU's queue, in its class and within the class's rate.
+    /// Passed to another CPU's queue, in its class and within the class's rate. A queue that is full
+    /// drops the packet after that; the kernel tells it only by its `xdp_cpumap_enqueue` tracepoint.
     ClassSteered,
     /// Dropped: the class was out of tokens.
     OverRate,
@@ -40,6 +41,9 @@ pub enum Outcome {
     /// Dropped: an IPv6 packet with an IPv4-mapped address, which does not belong on the wire (RFC
     /// 4942 section 2.2) and would pass for IPv4 in rules.
     BadAddress,
+    /// Dropped: behind more than two VLAN tags. Linux strips any number of tags with identifier 0 and
+    /// would deliver what no rule has seen (`docs/decisions/0005-three-tags.md`).
+    TooManyVlanTags,
 }
 
 /// Number of outcomes, and room for more without a change of layout.
@@ -47,7 +51,7 @@ pub const OUTCOME_SLOTS: u32 = 32;
 
 impl Outcome {
     /// All outcomes, in counter order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NotIp,
         Self::NeighborDiscovery,
         Self::Unconfigured,
@@ -64,6 +68,7 @@ impl Outcome {
         Self::TooManyExtensionHeaders,
         Self::BadFragment,
         Self::BadAddress,
+        Self::TooManyVlanTags,
     ];
 
     /// Index of this outcome's counter within its interface's block.
@@ -92,6 +97,7 @@ impl Outcome {
             Self::TooManyExtensionHeaders => "too_many_extension_headers",
             Self::BadFragment => "bad_fragment",
             Self::BadAddress => "bad_address",
+            Self::TooManyVlanTags => "too_many_vlan_tags",
         }
     }
 
@@ -113,7 +119,8 @@ impl Outcome {
             | Self::BadTotalLength
             | Self::TooManyExtensionHeaders
             | Self::BadFragment
-            | Self::BadAddress => true,
+            | Self::BadAddress
+            | Self::TooManyVlanTags => true,
         }
     }
 }

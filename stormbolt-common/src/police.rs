@@ -18,7 +18,8 @@ pub struct ClassRate {
     /// Time that one byte takes at this rate, in 2^-20 ns. Zero: unlimited. [`BLOCKED`]: nothing
     /// passes.
     pub cost_per_byte: u64,
-    /// Depth of the bucket, as time at this rate, in ns.
+    /// Depth of the bucket, as time at this rate, in ns. Zero: it never holds anything. A packet that
+    /// costs more than the depth passes when its whole time has gone by.
     pub burst_ns: u64,
     /// Most that a CPU takes out of the bucket at once, as time at this rate, in ns.
     pub lease_ns: u64,

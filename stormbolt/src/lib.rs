@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod apply;
+mod causes;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -42,13 +42,18 @@ pub struct Opinion {
 /// Asks etherparse; `None` where it refuses the frame or finds no IP in it.
 pub fn of(frame: &[u8]) -> Option<Opinion> {
     let sliced = SlicedPacket::from_ethernet(frame).ok()?;
-    let vlan = sliced
+    let mut tags = sliced
         .link_exts
-        .first()
-        .and_then(|extension| match extension {
+        .iter()
+        .filter_map(|extension| match extension {
             LinkExtSlice::Vlan(tag) => Some(tag.vlan_identifier().value()),
             LinkExtSlice::Macsec(_) => None,
         });
+    // Behind a priority tag the inner tag's VLAN counts.
+    let vlan = match tags.next() {
+        Some(0) => Some(tags.next().unwrap_or(0)),
+        outer => outer,
+    };
     let network = match sliced.net? {
         NetSlice::Ipv4(packet) => of_ipv4(&packet),
         NetSlice::Ipv6(packet) => of_ipv6(&packet)?,

@@ -154,7 +154,8 @@ fn verdict_of(outcome: Outcome) -> u32 {
         | Outcome::BadTotalLength
         | Outcome::TooManyExtensionHeaders
         | Outcome::BadFragment
-        | Outcome::BadAddress => XDP_DROP,
+        | Outcome::BadAddress
+        | Outcome::TooManyVlanTags => XDP_DROP,
     }
 }
 

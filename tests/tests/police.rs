@@ -100,6 +100,12 @@ struct Event {
     rate: Option<usize>,
 }
 
+/// What a bucket holds at most: its burst, or the longest packet offered where that is more.
+fn depth(rate: &ClassRate) -> u64 {
+    let packet = (9000 * rate.cost_per_byte) >> COST_FRACTION_BITS;
+    rate.burst_ns.max(packet + 1)
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let later = prop_oneof![6 => 0_u64..3000, 1 => 0_u64..200_000, 1 => 0_u64..10_000_000];
     let bytes = prop_oneof![Just(60_u64), Just(1514), 14_u64..9000];
@@ -126,7 +132,7 @@ proptest! {
         events in proptest::collection::vec(event(), 1..400),
     ) {
         let rates = [rates.0, rates.1, rates.2];
-        let burst = rates.iter().map(|rate| rate.burst_ns).max().unwrap_or(0);
+        let burst = rates.iter().map(depth).max().unwrap_or(0);
         // A lease of less than a nanosecond is rounded up to one.
         let lease = rates.iter().map(|rate| rate.lease_ns).max().unwrap_or(0).max(1);
         let cpus = usize::try_from(cpus).expect("a small number");
@@ -164,7 +170,7 @@ proptest! {
             for _ in 0..event.packets {
                 machine.offer(event.cpu % cpus, event.bytes);
             }
-            let allowed = units(machine.now_ns - START_NS) + units(rate.burst_ns);
+            let allowed = units(machine.now_ns - START_NS) + units(depth(&rate));
             prop_assert!(machine.spent + machine.held() <= allowed);
         }
     }
@@ -224,6 +230,22 @@ proptest! {
     }
 
     #[test]
+    fn a_packet_longer_than_the_bucket_passes_when_its_time_has_come(
+        bits in 8_000_u64..10_000_000,
+        bytes in 3_200..65_536_u64,
+    ) {
+        let rate = class_rate(BitsPerSecond(bits), Nanoseconds::from_millis(1), 1);
+        let mut machine = Machine::new(rate, 1, 250);
+        let packet_ns = ((bytes * rate.cost_per_byte) >> COST_FRACTION_BITS) + 1;
+        for _ in 0..3 {
+            machine.now_ns += packet_ns + 10_000_000;
+            let before = machine.spent;
+            machine.offer(0, bytes);
+            prop_assert!(machine.spent > before, "{rate:?}");
+        }
+    }
+
+    #[test]
     fn costs_up_to_the_top_of_64_bits_pass_nothing_for_free(
         bits in prop_oneof![1_u64..100, 1_u64..20_000],
         bytes in 14..65_536_u64,
@@ -235,7 +257,8 @@ proptest! {
         machine.now_ns = START_NS.saturating_add(idle_ns);
         for _ in 0..64 {
             machine.offer(0, bytes);
-            let allowed = units(rate.burst_ns);
+            let packet = bytes.saturating_mul(rate.cost_per_byte) >> COST_FRACTION_BITS;
+            let allowed = units(rate.burst_ns.max(packet + 1));
             prop_assert!(machine.spent + machine.held() <= allowed, "{rate:?}");
         }
     }

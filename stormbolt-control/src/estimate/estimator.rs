@@ -72,15 +72,12 @@ impl Estimator {
                 }
             }
         }
-        for (set, (loads, origin)) in next.slots.iter_mut().zip(&origins.cpu_sets).enumerate() {
+        for (loads, origin) in next.slots.iter_mut().zip(&origins.cpu_sets) {
             let Some(old) = origin.and_then(|old| self.slots.get(old)).cloned() else {
                 continue;
             };
-            *loads = if *origin == Some(set) {
-                old
-            } else {
-                old.without_baseline()
-            };
+            // The origin may be another CPU set, whose counters say nothing about this one's.
+            *loads = old.without_baseline();
         }
         next
     }

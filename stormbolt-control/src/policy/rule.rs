@@ -28,7 +28,7 @@ pub enum Action {
 
 /// The fields of a rule. `None` accepts everything; a list accepts what any of its entries does,
 /// so an empty list (an empty set of prefixes) accepts nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RuleMatch {
     /// Source prefixes, host bits zero.
     pub source: Option<Vec<IpNet>>,

@@ -1,5 +1,7 @@
 //! Ethernet II and up to two VLAN tags (IEEE 802.1Q, 802.1ad).
 
+use stormbolt_common::classifier::UNTAGGED;
+
 use super::ParseError;
 use crate::packet::PacketBytes;
 
@@ -10,12 +12,13 @@ const SERVICE_TAG: u16 = 0x88a8;
 
 pub(super) struct Link {
     pub(super) ether_type: u16,
-    pub(super) vlan: Option<u16>,
+    /// VLAN identifier, or [`UNTAGGED`].
+    pub(super) vlan: u32,
     pub(super) payload_offset: usize,
 }
 
-/// Reads the Ethernet header and its tags. A third tag is left in `ether_type`, so that the caller
-/// takes the frame for what it is to us: not IP.
+/// Reads the Ethernet header and its tags. An outer tag with identifier 0 says a priority and no VLAN
+/// (IEEE 802.1Q section 9.6), so the inner one counts then, as it does for Linux.
 #[inline(always)]
 pub(super) fn parse<P: PacketBytes + ?Sized>(packet: &P) -> Result<Link, ParseError> {
     let [.., high, low] = packet.bytes_at::<14>(0).ok_or(ParseError::Truncated)?;
@@ -23,7 +26,7 @@ pub(super) fn parse<P: PacketBytes + ?Sized>(packet: &P) -> Result<Link, ParseEr
     if !is_tag(ether_type) {
         return Ok(Link {
             ether_type,
-            vlan: None,
+            vlan: UNTAGGED,
             payload_offset: 14,
         });
     }
@@ -31,14 +34,18 @@ pub(super) fn parse<P: PacketBytes + ?Sized>(packet: &P) -> Result<Link, ParseEr
     if !is_tag(ether_type) {
         return Ok(Link {
             ether_type,
-            vlan: Some(vlan),
+            vlan: u32::from(vlan),
             payload_offset: 18,
         });
     }
-    let (_inner, ether_type) = tag(packet, 18)?;
+    let (inner, ether_type) = tag(packet, 18)?;
+    if is_tag(ether_type) {
+        return Err(ParseError::TooManyVlanTags);
+    }
+    let vlan = if vlan == 0 { inner } else { vlan };
     Ok(Link {
         ether_type,
-        vlan: Some(vlan),
+        vlan: u32::from(vlan),
         payload_offset: 22,
     })
 }

@@ -3,14 +3,12 @@
 use stormbolt_common::classifier::Fragment;
 use stormbolt_common::ipv4_mapped;
 
-use super::{Network, ParseError, protocol};
+use super::{MAX_DATAGRAM, Network, ParseError, protocol};
 use crate::packet::PacketBytes;
 
 const MIN_HEADER_WORDS: u8 = 5;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
-/// The longest datagram that fragments can add up to.
-const MAX_DATAGRAM: usize = 65_535;
 
 /// Reads the IPv4 header at `offset`. Options are skipped.
 #[inline(always)]

@@ -3,7 +3,7 @@
 use stormbolt_common::Address;
 use stormbolt_common::classifier::Fragment;
 
-use super::{Network, ParseError, protocol};
+use super::{MAX_DATAGRAM, Network, ParseError, protocol};
 use crate::packet::PacketBytes;
 
 /// Extension headers that are followed. RFC 8200 section 4.1 names seven in order; a chain beyond
@@ -11,7 +11,6 @@ use crate::packet::PacketBytes;
 pub const MAX_EXTENSION_HEADERS: usize = 8;
 
 const HEADER_LENGTH: usize = 40;
-const MAX_DATAGRAM: usize = 65_535;
 
 /// Reads the IPv6 header at `offset` and the extension headers behind it.
 #[inline(always)]

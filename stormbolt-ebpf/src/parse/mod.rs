@@ -11,7 +11,7 @@ mod transport;
 pub use ipv6::MAX_EXTENSION_HEADERS;
 
 use stormbolt_common::Address;
-use stormbolt_common::classifier::Fragment;
+use stormbolt_common::classifier::{Fragment, UNTAGGED};
 use stormbolt_common::outcome::Outcome;
 
 use crate::packet::PacketBytes;
@@ -46,6 +46,9 @@ pub mod protocol {
     pub const SHIM6: u8 = 140;
 }
 
+/// The longest datagram that fragments can add up to, in bytes.
+const MAX_DATAGRAM: usize = 65_535;
+
 /// What rules and the flow hash look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headers {
@@ -59,7 +62,8 @@ pub struct Headers {
     pub protocol: u8,
     /// Differentiated services code point, 0 to 63.
     pub dscp: u8,
-    /// VLAN identifier of the outer tag, 0 to 4095.
+    /// VLAN identifier, 0 to 4095: of the outer tag, or of the inner one where the outer is a
+    /// priority tag (identifier 0).
     pub vlan: Option<u16>,
     /// TCP flags, FIN in the lowest bit.
     pub tcp_flags: Option<u8>,
@@ -89,7 +93,7 @@ pub struct Ports {
 /// Why a frame is not classified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParseError {
-    /// Neither IPv4 nor IPv6, or behind more than two VLAN tags.
+    /// Neither IPv4 nor IPv6.
     NotIp,
     /// IPv6 neighbour discovery, which belongs to the stack alone.
     NeighborDiscovery,
@@ -107,6 +111,8 @@ pub enum ParseError {
     BadFragment,
     /// An IPv6 packet with an IPv4-mapped address.
     BadAddress,
+    /// Behind more than two VLAN tags.
+    TooManyVlanTags,
 }
 
 impl ParseError {
@@ -123,6 +129,7 @@ impl ParseError {
             Self::TooManyExtensionHeaders => Outcome::TooManyExtensionHeaders,
             Self::BadFragment => Outcome::BadFragment,
             Self::BadAddress => Outcome::BadAddress,
+            Self::TooManyVlanTags => Outcome::TooManyVlanTags,
         }
     }
 }
@@ -160,12 +167,30 @@ pub fn parse<P: PacketBytes + ?Sized>(packet: &P) -> Result<Headers, ParseError>
     Ok(Headers {
         source: network.source,
         destination: network.destination,
-        ports: transport.ports,
+        ports: ports(&transport),
         protocol: network.protocol,
         dscp: network.dscp,
-        vlan: link.vlan,
-        tcp_flags: transport.tcp_flags,
-        icmp_type: transport.icmp_type,
+        vlan: u16::try_from(link.vlan)
+            .ok()
+            .filter(|_| link.vlan != UNTAGGED),
+        // The numbers for "no such header" are the first that do not fit.
+        tcp_flags: u8::try_from(transport.tcp_flags).ok(),
+        icmp_type: u8::try_from(transport.icmp_type).ok(),
         fragment: network.fragment,
     })
+}
+
+/// The ports; [`stormbolt_common::classifier::NO_PORT`] is the first number that does not fit.
+#[inline(always)]
+fn ports(transport: &transport::Transport) -> Option<Ports> {
+    match (
+        u16::try_from(transport.source_port),
+        u16::try_from(transport.destination_port),
+    ) {
+        (Ok(source), Ok(destination)) => Some(Ports {
+            source,
+            destination,
+        }),
+        _ => None,
+    }
 }

@@ -1,8 +1,8 @@
 //! The transport header: ports, TCP flags, ICMP type.
 
-use stormbolt_common::classifier::Fragment;
+use stormbolt_common::classifier::{Fragment, NO_PORT, NOT_ICMP, NOT_TCP};
 
-use super::{Network, ParseError, Ports, protocol};
+use super::{Network, ParseError, protocol};
 use crate::packet::PacketBytes;
 
 const TCP_MIN_HEADER: usize = 20;
@@ -12,13 +12,27 @@ const ICMP_HEADER: usize = 8;
 /// Hop limit of genuine neighbour discovery: it never crosses a router (RFC 4861 section 6.1).
 const ON_LINK_HOP_LIMIT: u8 = 255;
 
-/// What the transport header adds to the network's; empty where there is no such header.
-#[derive(Clone, Copy, Default)]
+/// What the transport header adds to the network's, in the numbers of the classifier's tables, which
+/// have one for "no such header".
+///
+/// Plain numbers and no `Option`: the payload of a `None` is undefined, the compiler then leaves in
+/// its register whatever was there, and the verifier rejects a program that does arithmetic on what
+/// happens to be a packet pointer.
+#[derive(Clone, Copy)]
 pub(super) struct Transport {
-    pub(super) ports: Option<Ports>,
-    pub(super) tcp_flags: Option<u8>,
-    pub(super) icmp_type: Option<u8>,
+    pub(super) source_port: u32,
+    pub(super) destination_port: u32,
+    pub(super) tcp_flags: u32,
+    pub(super) icmp_type: u32,
 }
+
+/// No transport header, or none that is looked into.
+const NONE: Transport = Transport {
+    source_port: NO_PORT,
+    destination_port: NO_PORT,
+    tcp_flags: NOT_TCP,
+    icmp_type: NOT_ICMP,
+};
 
 #[inline(always)]
 pub(super) fn parse<P: PacketBytes + ?Sized>(
@@ -26,14 +40,14 @@ pub(super) fn parse<P: PacketBytes + ?Sized>(
     network: &Network,
 ) -> Result<Transport, ParseError> {
     if network.fragment == Fragment::Later {
-        return Ok(Transport::default());
+        return Ok(NONE);
     }
     match network.protocol {
         protocol::TCP => tcp(packet, network),
         protocol::UDP => udp(packet, network),
         protocol::SCTP => sctp(packet, network),
         protocol::ICMP | protocol::ICMPV6 => icmp(packet, network),
-        _ => Ok(Transport::default()),
+        _ => Ok(NONE),
     }
 }
 
@@ -49,9 +63,8 @@ fn tcp<P: PacketBytes + ?Sized>(packet: &P, network: &Network) -> Result<Transpo
         return Err(missing(network));
     }
     Ok(Transport {
-        ports: Some(ports([s0, s1, d0, d1])),
-        tcp_flags: Some(flags),
-        icmp_type: None,
+        tcp_flags: u32::from(flags),
+        ..with_ports([s0, s1, d0, d1])
     })
 }
 
@@ -69,19 +82,13 @@ fn udp<P: PacketBytes + ?Sized>(packet: &P, network: &Network) -> Result<Transpo
     if (length < UDP_HEADER && !jumbo) || length > room {
         return Err(ParseError::BadTotalLength);
     }
-    Ok(Transport {
-        ports: Some(ports([s0, s1, d0, d1])),
-        ..Transport::default()
-    })
+    Ok(with_ports([s0, s1, d0, d1]))
 }
 
 #[inline(always)]
 fn sctp<P: PacketBytes + ?Sized>(packet: &P, network: &Network) -> Result<Transport, ParseError> {
     let [s0, s1, d0, d1, ..] = header::<P, SCTP_HEADER>(packet, network)?;
-    Ok(Transport {
-        ports: Some(ports([s0, s1, d0, d1])),
-        ..Transport::default()
-    })
+    Ok(with_ports([s0, s1, d0, d1]))
 }
 
 #[inline(always)]
@@ -95,8 +102,8 @@ fn icmp<P: PacketBytes + ?Sized>(packet: &P, network: &Network) -> Result<Transp
         return Err(ParseError::NeighborDiscovery);
     }
     Ok(Transport {
-        icmp_type: Some(icmp_type),
-        ..Transport::default()
+        icmp_type: u32::from(icmp_type),
+        ..NONE
     })
 }
 
@@ -125,11 +132,13 @@ fn missing(network: &Network) -> ParseError {
     }
 }
 
+/// A transport header of which only the ports are of interest.
 #[inline(always)]
-const fn ports(bytes: [u8; 4]) -> Ports {
+fn with_ports(bytes: [u8; 4]) -> Transport {
     let [s0, s1, d0, d1] = bytes;
-    Ports {
-        source: u16::from_be_bytes([s0, s1]),
-        destination: u16::from_be_bytes([d0, d1]),
+    Transport {
+        source_port: u32::from(u16::from_be_bytes([s0, s1])),
+        destination_port: u32::from(u16::from_be_bytes([d0, d1])),
+        ..NONE
     }
 }

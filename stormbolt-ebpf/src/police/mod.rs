@@ -85,8 +85,14 @@ fn renew<C: Clock, B: Bucket>(
     };
     for _ in 0..ATTEMPTS {
         let spent_until = bucket.spent_until_ns();
-        // What was not used within the burst is lost: the bucket is full.
-        let full = now.saturating_sub(rate.burst_ns);
+        // What was not used within the burst is lost: the bucket is full. A bucket of any depth is
+        // deep enough for this packet, or a jumbo frame could never pass in a slow class.
+        let depth = if rate.burst_ns > 0 && rate.burst_ns < needed_ns {
+            needed_ns
+        } else {
+            rate.burst_ns
+        };
+        let full = now.saturating_sub(depth);
         let from = if spent_until > full {
             spent_until
         } else {
@@ -108,7 +114,8 @@ fn renew<C: Clock, B: Bucket>(
         }
     }
     lease.refused_jiffy = jiffy;
-    lease.refusals_left = if rate.burst_ns >= MIN_BURST_FOR_UNSEEN_REFUSAL_NS {
+    let room = MIN_BURST_FOR_UNSEEN_REFUSAL_NS + 2 * (cost >> COST_FRACTION_BITS);
+    lease.refusals_left = if rate.burst_ns >= room {
         REFUSALS_PER_LOOK
     } else {
         0

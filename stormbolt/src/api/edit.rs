@@ -13,8 +13,9 @@ use tokio::task::spawn_blocking;
 use super::class_change::changed;
 use super::documents::{Applied, ClassChange, DOCUMENT_VERSION};
 use super::problem::ApiError;
+use crate::causes::with_causes;
 use crate::config::{self, Finding, LoadError, Loaded};
-use crate::daemon::{BoxedError, Handle, Unanswered, with_causes};
+use crate::daemon::{BoxedError, Handle, Unanswered};
 
 /// How long a change waits for the one before it.
 const MAX_WAIT: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use stormbolt_control::policy::{AttachMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
 
 use super::error::ApplyError;
-use super::plan::{Numbers, RuleKey, rate_entry, rule_key, tables};
+use super::plan::{Numbers, RuleKey, rate_entry, tables};
 use crate::datapath::{AttachedMode, Attachment, Datapath};
 
 /// The loaded data path under a policy. Dropping it detaches everything.
@@ -101,6 +101,7 @@ impl Engine {
         for cpu in controller.cpu_sets().iter().flat_map(|set| &set.0) {
             self.datapath.enable_cpu(*cpu)?;
         }
+        self.forget_vanished();
         // Attached before the policy is in force, so that a failure leaves the old one; until then
         // their packets pass as those of no interface of ours.
         let mut attached = Vec::new();
@@ -253,6 +254,15 @@ impl Engine {
         }
     }
 
+    /// Lets go of interfaces that are gone, or have been made anew under the same name: the kernel has
+    /// detached the program from them.
+    fn forget_vanished(&mut self) {
+        let gone = |name: &String, attachment: &Attachment| !attachment.is_on(name);
+        for (_, attachment) in self.attachments.extract_if(.., |name, one| gone(name, one)) {
+            self.datapath.set_interface(attachment.ifindex, None);
+        }
+    }
+
     /// Attaches anew where the policy asks for another mode than the one that runs.
     fn settle_mode(&mut self, interface: &Interface) {
         let wanted = match interface.mode {
@@ -289,13 +299,10 @@ impl Engine {
 
     /// Remembers the counters of everything that has just got a number.
     fn take_baselines(&mut self, policy: &Policy, numbers: &Numbers) {
-        for rule in &policy.rules {
-            let key = rule_key(rule);
-            if !self.numbers.rule_ids.has(&key) {
-                self.baselines.rules.remove(&key);
-            }
-        }
-        let rules = policy.rules.iter().map(rule_key).zip(&numbers.rules);
+        self.baselines
+            .rules
+            .retain(|key, _| self.numbers.rule_ids.has(key));
+        let rules = numbers.rule_keys.iter().cloned().zip(&numbers.rules);
         let rules = rules.map(|(key, &number)| {
             let kept = self.baselines.rules.get(&key).copied();
             (

@@ -1,5 +1,7 @@
 //! Works out everything that a new policy needs, before anything is changed.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use stormbolt_common::limits::{MAX_CLASSES, MAX_CPU_SETS, MAX_INTERFACES, MAX_RULES, cell};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS};
@@ -26,15 +28,27 @@ pub(super) struct Numbers {
     pub(super) classes: Vec<u32>,
     /// By position in the policy.
     pub(super) rules: Vec<u32>,
+    /// By position in the policy.
+    pub(super) rule_keys: Vec<RuleKey>,
     /// By position in the controller's list.
     pub(super) cpu_sets: Vec<u32>,
 }
 
-/// What makes a rule the same rule in the next policy: its name and its text.
-pub(super) type RuleKey = (String, String);
+/// What makes a rule the same rule in the next policy: its name and a hash of what it matches.
+pub(super) type RuleKey = (String, u64);
 
-pub(super) fn rule_key(rule: &Rule) -> RuleKey {
-    (rule.name.clone(), format!("{:?}", rule.matches))
+fn rule_key(rule: &Rule, policy: &Policy) -> RuleKey {
+    let mut hasher = DefaultHasher::new();
+    rule.matches.hash(&mut hasher);
+    // Positions of interfaces mean others in the next policy.
+    for &position in rule.matches.interface.iter().flatten() {
+        policy
+            .interfaces
+            .get(position)
+            .map(|interface| &interface.name)
+            .hash(&mut hasher);
+    }
+    (rule.name.clone(), hasher.finish())
 }
 
 impl Numbers {
@@ -47,6 +61,7 @@ impl Numbers {
             interfaces: Vec::new(),
             classes: Vec::new(),
             rules: Vec::new(),
+            rule_keys: Vec::new(),
             cpu_sets: Vec::new(),
         }
     }
@@ -61,8 +76,9 @@ impl Numbers {
         let (interfaces, interface_ids) = self.interface_ids.assign(&names)?;
         let names: Vec<String> = policy.classes.iter().map(|one| one.name.clone()).collect();
         let (classes, class_ids) = self.class_ids.assign(&names)?;
-        let keys: Vec<RuleKey> = policy.rules.iter().map(rule_key).collect();
-        let (rules, rule_ids) = self.rule_ids.assign(&keys)?;
+        let keys = policy.rules.iter().map(|rule| rule_key(rule, policy));
+        let rule_keys: Vec<RuleKey> = keys.collect();
+        let (rules, rule_ids) = self.rule_ids.assign(&rule_keys)?;
         let (cpu_sets, cpu_set_ids) = self.cpu_set_ids.assign(cpu_sets)?;
         Ok(Self {
             interface_ids,
@@ -72,6 +88,7 @@ impl Numbers {
             interfaces,
             classes,
             rules,
+            rule_keys,
             cpu_sets,
         })
     }

@@ -8,7 +8,6 @@ use stormbolt_control::units::BitsPerSecond;
 
 use super::describe::describe;
 use super::engine::Engine;
-use super::plan::rule_key;
 use crate::api::documents::{
     ClassStatus, Classes, CpuStatus, Cpus, DOCUMENT_VERSION, InterfaceStatus, Interfaces,
     OutcomeCount, RuleStatus, Rules,
@@ -57,19 +56,10 @@ impl Engine {
 
     /// The rules and their hits.
     pub fn rules(&self) -> Rules {
-        let rules = self
-            .policy
-            .rules
-            .iter()
-            .zip(&self.numbers.rules)
-            .enumerate();
-        let rules = rules.map(|(position, (rule, &number))| {
-            let base = self
-                .baselines
-                .rules
-                .get(&rule_key(rule))
-                .copied()
-                .unwrap_or_default();
+        let numbers = self.numbers.rules.iter().zip(&self.numbers.rule_keys);
+        let rules = self.policy.rules.iter().zip(numbers).enumerate();
+        let rules = rules.map(|(position, (rule, (&number, key)))| {
+            let base = self.baselines.rules.get(key).copied().unwrap_or_default();
             let hits = since(self.datapath.rule_counter(number), base);
             RuleStatus {
                 position: position + 1,

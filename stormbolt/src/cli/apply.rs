@@ -31,11 +31,11 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow::Result<Exit> {
     // Checked here first: the daemon has not got the text to show.
     let (loaded, text) = config::load(&args.file)?;
-    output.write_all(loaded.warnings.render(output.style.colour).as_bytes())?;
     let name = std::path::absolute(&args.file).unwrap_or_else(|_| args.file.clone());
     let name = name.display().to_string();
     let applied = Client::new(socket)?.put_policy(&name, text, args.dry_run)?;
     let generation = applied.generation;
+    output.write_all(loaded.warnings.render(output.style.colour).as_bytes())?;
     if args.dry_run {
         writeln!(
             output,

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use super::output::Style;
 use crate::api::client::ClientError;
 use crate::api::documents::Problem;
+use crate::causes::with_causes;
 use crate::config::{self, Finding, LoadError, PolicyError, Severity};
-use crate::daemon::{RunError, SocketError, with_causes};
+use crate::daemon::{RunError, SocketError};
 use crate::datapath::DatapathError;
 use crate::lab::LabError;
 

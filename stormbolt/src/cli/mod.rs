@@ -78,6 +78,10 @@ pub fn main() -> ExitCode {
     });
     let exit = done.unwrap_or_else(|error| {
         let exit = Exit::of(&error);
+        if exit == Exit::Done && !matches!(cli.command, Command::Show(_)) {
+            // Who stops reading `show` has seen enough; anything else has not done its work.
+            return Exit::Failed;
+        }
         if exit != Exit::Done {
             let text = exit::explained(&error, Style::of(&stderr()));
             // Nobody is left to tell when standard error is closed.

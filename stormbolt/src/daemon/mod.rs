@@ -25,7 +25,6 @@ pub use error::RunError;
 pub use machine::{BoxedError, Machine};
 pub use process::{DEFAULT_CONFIG, DEFAULT_SOCKET, run};
 pub use running::Running;
-pub(crate) use running::with_causes;
 pub use serve::{Event, Milestone, Options, serve};
 pub use socket::SocketError;
 pub use worker::{Handle, Unanswered};

@@ -6,6 +6,7 @@ use stormbolt_control::units::Nanoseconds;
 use super::clock;
 use super::machine::{BoxedError, Machine};
 use crate::api::documents::{DOCUMENT_VERSION, Status};
+use crate::causes::with_causes;
 
 /// Characters of a policy's source that are kept.
 const MAX_SOURCE: usize = 4096;
@@ -122,18 +123,6 @@ impl Running {
         }
         self.told = [attached, notices].concat();
     }
-}
-
-/// An error and what caused it, on one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Names of sources come from clients and go to terminals.

@@ -9,6 +9,7 @@ use stormbolt_control::policy::AttachMode;
 use super::error::DatapathError;
 use super::load::Datapath;
 use super::maps;
+use crate::causes::with_causes;
 
 /// How the program runs on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,13 @@ pub struct Attachment {
     pub fallback: Option<String>,
     /// Held for its drop.
     _link: XdpLink,
+}
+
+impl Attachment {
+    /// Whether the interface that is called `name` now is the one that the program is attached to.
+    pub fn is_on(&self, name: &str) -> bool {
+        if_nametoindex(name).is_ok_and(|ifindex| ifindex == self.ifindex)
+    }
 }
 
 impl Datapath {
@@ -90,7 +98,7 @@ impl Datapath {
             AttachMode::Auto => match self.link(name, ifindex, AttachedMode::Native) {
                 Err(DatapathError::Attach { source, .. }) => {
                     let mut attachment = self.link(name, ifindex, AttachedMode::Generic)?;
-                    attachment.fallback = Some(chain(source.as_ref()));
+                    attachment.fallback = Some(with_causes(source.as_ref()));
                     Ok(attachment)
                 }
                 attached => attached,
@@ -137,16 +145,4 @@ fn attach_error(name: &str, mode: AttachedMode, error: ProgramError) -> Datapath
             source: Box::new(error),
         },
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

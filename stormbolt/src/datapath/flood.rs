@@ -1,11 +1,11 @@
 //! Sends live frames, millions a second, out of a device: the demo's and the tests' flood.
 
-use aya::programs::{TestRun, TestRunAttrs, TestRunOptions, Xdp};
+use aya::programs::{TestRun, TestRunAttrs, TestRunOptions};
 use aya::{Ebpf, EbpfLoader};
 use stormbolt_common::generator::{GeneratorSettings, GeneratorState};
 
 use super::error::DatapathError;
-use super::load::load_error;
+use super::load::{load_error, xdp_program};
 use super::mapped::MappedArray;
 use super::{maps, object};
 
@@ -47,15 +47,7 @@ impl Flood {
             .load(object::generator())
             .map_err(load_error)?;
         let name = maps::GENERATOR_PROGRAM;
-        let program: &mut Xdp = ebpf
-            .program_mut(name)
-            .ok_or(DatapathError::Missing {
-                kind: "program",
-                name,
-            })?
-            .try_into()
-            .map_err(DatapathError::program("open", name))?;
-        program
+        xdp_program(&mut ebpf, name)?
             .load()
             .map_err(|error| DatapathError::refused(name, error))?;
         let map = |name| {
@@ -83,15 +75,7 @@ impl Flood {
     /// The kernel refuses, for example because the device is down.
     pub fn send(&mut self, frames: u32) -> Result<(), DatapathError> {
         let name = maps::GENERATOR_PROGRAM;
-        let program: &mut Xdp = self
-            .ebpf
-            .program_mut(name)
-            .ok_or(DatapathError::Missing {
-                kind: "program",
-                name,
-            })?
-            .try_into()
-            .map_err(DatapathError::program("open", name))?;
+        let program = xdp_program(&mut self.ebpf, name)?;
         let options = TestRunOptions {
             data_in: Some(&self.template),
             ctx_in: Some(&self.context),

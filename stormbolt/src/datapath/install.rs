@@ -54,10 +54,12 @@ impl Datapath {
             rates.set(index(*cell), *rate);
         }
         self.activate(tables.header.generation);
+        self.installed = Some(Installed { rates });
         // The kernel returns from a change to a map of maps only when no program can still see the
         // state before it, so no packet is left in the previous generation after this.
-        self.place(maps::POLICIES, slot, &header)?;
-        self.installed = Some(Installed { rates });
+        if let Err(error) = self.place(maps::POLICIES, slot, &header) {
+            tracing::warn!("packets may see the previous policy for a moment: {error}");
+        }
         Ok(())
     }
 

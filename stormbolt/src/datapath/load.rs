@@ -49,15 +49,7 @@ impl Datapath {
             .map_max_entries(maps::SLOT_PACKETS, cpus * MAX_SLOTS)
             .load(object::data_path())
             .map_err(load_error)?;
-        let program: &mut Xdp = ebpf
-            .program_mut(maps::PROGRAM)
-            .ok_or(DatapathError::Missing {
-                kind: "program",
-                name: maps::PROGRAM,
-            })?
-            .try_into()
-            .map_err(DatapathError::program("open", maps::PROGRAM))?;
-        program
+        xdp_program(&mut ebpf, maps::PROGRAM)?
             .load()
             .map_err(|error| DatapathError::refused(maps::PROGRAM, error))?;
         let array = |name| {
@@ -117,15 +109,22 @@ impl Datapath {
     }
 
     pub(super) fn program_mut(&mut self) -> Result<&mut Xdp, DatapathError> {
-        self.ebpf
-            .program_mut(maps::PROGRAM)
-            .ok_or(DatapathError::Missing {
-                kind: "program",
-                name: maps::PROGRAM,
-            })?
-            .try_into()
-            .map_err(DatapathError::program("open", maps::PROGRAM))
+        xdp_program(&mut self.ebpf, maps::PROGRAM)
     }
+}
+
+/// The XDP program `name` of a loaded object.
+pub(super) fn xdp_program<'e>(
+    ebpf: &'e mut Ebpf,
+    name: &'static str,
+) -> Result<&'e mut Xdp, DatapathError> {
+    ebpf.program_mut(name)
+        .ok_or(DatapathError::Missing {
+            kind: "program",
+            name,
+        })?
+        .try_into()
+        .map_err(DatapathError::program("open", name))
 }
 
 fn mapped<T: aya::Pod + Default>(

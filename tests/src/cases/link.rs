@@ -12,6 +12,7 @@ pub(super) fn cases() -> Vec<Case> {
     let ipv4 = || Ipv4::default().frame(&udp(1, 2, 10));
     let ipv6 = || Ipv6::default().frame(&udp(1, 2, 10));
     let not_ip = |sentence, frame| Case::new(sentence, frame, Outcome::NotIp);
+    let too_many = |sentence, frame| Case::new(sentence, frame, Outcome::TooManyVlanTags);
     let truncated = |sentence, frame| Case::new(sentence, frame, Outcome::Truncated);
     vec![
         plain("untagged IPv4 is classified", ipv4()),
@@ -49,11 +50,21 @@ pub(super) fn cases() -> Vec<Case> {
             tagged(&ipv4(), CUSTOMER_TAG, 0xe000),
         ),
         plain("VLAN 4095 is a VLAN", tag(&ipv4(), 4095)),
-        not_ip(
+        ruled(
+            "behind a priority tag the inner tag's VLAN counts",
+            "guests",
+            tag(&tag(&ipv4(), 105), 0),
+        ),
+        plain("two priority tags are VLAN 0", tag(&tag(&ipv4(), 0), 0)),
+        too_many(
             "three tags are one too many",
             tag(&tag(&tag(&ipv4(), 7), 8), 9),
         ),
-        not_ip(
+        too_many(
+            "three empty tags carry nothing past the rules",
+            tag(&tag(&tag(&ipv4(), 0), 0), 0),
+        ),
+        too_many(
             "four tags are two too many",
             tag(&tag(&tag(&tag(&ipv6(), 1), 2), 3), 4),
         ),

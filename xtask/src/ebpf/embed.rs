@@ -1,7 +1,7 @@
 //! What `stormbolt/build.rs` does: chooses the objects that go into the binary.
 
 use std::{
-    env, fs,
+    fs,
     io::Write,
     path::{Path, PathBuf},
 };
@@ -36,13 +36,20 @@ enum Choice {
 /// `concat!(env!("OUT_DIR"), "/stormbolt.bpf.o")`, and the fingerprint of their sources in
 /// `env!("STORMBOLT_BPF_SOURCE_SHA256")`.
 ///
+/// `given` is a folder of objects to take instead, out of [`OBJECT_DIR`].
+///
 /// # Errors
 ///
 /// Fails if no objects fit the sources and they cannot be compiled here; says what to do then.
-pub fn embed(crate_dir: &Path, out_dir: &Path, directives: &mut impl Write) -> Result<()> {
+pub fn embed(
+    crate_dir: &Path,
+    out_dir: &Path,
+    given: Option<&Path>,
+    directives: &mut impl Write,
+) -> Result<()> {
     let workspace = Workspace::at(crate_dir.parent().unwrap_or(crate_dir));
     let committed = crate_dir.join("src/datapath/object");
-    let given = env::var_os(OBJECT_DIR).map(|folder| workspace.root().join(folder));
+    let given = given.map(|folder| workspace.root().join(folder));
 
     writeln!(directives, "cargo:rerun-if-env-changed={OBJECT_DIR}")?;
     writeln!(directives, "cargo:rerun-if-changed={}", committed.display())?;

@@ -71,6 +71,7 @@ fn objects_that_fit_the_sources_are_embedded_as_committed() {
     embed(
         &checkout.folder.path().join("stormbolt"),
         &checkout.out_dir(),
+        None,
         &mut directives,
     )
     .unwrap();

@@ -155,7 +155,8 @@ impl Prefixes {
     }
 }
 
-/// How many prefixes rules may match sources with, and as many destinations.
+/// How many prefixes rules may match sources with, and as many destinations: all that the tables
+/// hold but two, for everything else of either family.
 pub(super) fn max_prefixes() -> usize {
-    usize::try_from(MAX_PREFIXES).unwrap_or(usize::MAX)
+    usize::try_from(MAX_PREFIXES - 2).unwrap_or(usize::MAX)
 }
