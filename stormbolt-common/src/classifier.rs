@@ -1,58 +1,76 @@
-//! The compiled rules: bit vectors per field value (Lakshman and Stiliadis, SIGCOMM 1998).
+//! The compiled rules: decision trees over the packet's header values, in one array of words.
 //!
-//! Every value of every header field leads to a bitmap with one bit per rule, set where the rule
-//! accepts that value. The conjunction of a packet's bitmaps has the matching rules, and its
-//! lowest set bit is the first of them. Small fields are looked up directly, addresses by longest
-//! prefix; a bitmap of a prefix includes the rules of all shorter prefixes around it.
+//! A policy's rules become a few trees per address family, and its large sets one tree per family. A
+//! tree is walked along [`Edge`]s. A *cut* splits what is left by some bits of one header value, or
+//! at up to four of its values; a *leaf* has the few rules that are left, as [conditions](conditions)
+//! in order of priority. An edge carries the description of the cut that it leads to, so a step costs
+//! one read of memory. `docs/decisions/0006-decision-trees.md` has what else was measured.
+//!
+//! Words are 64 bits wide in the byte order of the machine. They are written by user space before any
+//! edge leads to them, and never change while one does.
 
-use crate::limits::MAX_RULES;
+/// Words of a block, the unit in which the array of words is looked up.
+pub const BLOCK_WORDS: usize = 8;
 
-/// Words of a rule bitmap.
-pub const BITMAP_WORDS: usize = 16;
-
-/// One bit per rule, rule 0 in the lowest bit of word 0.
-#[repr(C)]
+/// Eight words: one cache line.
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct RuleBitmap {
-    /// 64 rules a word.
-    pub words: [u64; BITMAP_WORDS],
+pub struct Block {
+    /// The words.
+    pub words: [u64; BLOCK_WORDS],
 }
 
-/// Bitmap 0 accepts everything: it stands for fields that no rule looks at.
-pub const MATCH_ALL: u32 = 0;
+const _: () = assert!(size_of::<Block>() == 64 && align_of::<Block>() == 8);
 
-/// The header fields that rules look at.
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Field {
-    /// Source address, by longest prefix.
-    Source = 0,
-    /// Destination address, by longest prefix.
-    Destination,
-    /// Source port; [`NO_PORT`] for packets without ports.
-    SourcePort,
-    /// Destination port; [`NO_PORT`] for packets without ports.
-    DestinationPort,
+/// Header values that cuts look at, by their place in [`lane`].
+pub const LANES: usize = 20;
+
+/// One packet's header values. There is room for every lane number that fits an edge.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lanes {
+    /// The values by lane; the last eleven mean nothing.
+    pub values: [u32; 32],
+}
+
+const _: () = assert!(size_of::<Lanes>() == 128 && LANES <= 32);
+
+/// The places of the header values. Addresses are eight words of 32 bits, the highest first; an IPv4
+/// address stands in the last of its four words.
+pub mod lane {
+    /// First word of the source address.
+    pub const SOURCE: u32 = 0;
+    /// First word of the destination address.
+    pub const DESTINATION: u32 = 4;
+    /// The words of an address.
+    pub const ADDRESS_WORDS: u32 = 4;
+    /// Source port; 65,535 for packets without ports.
+    pub const SOURCE_PORT: u32 = 8;
+    /// Destination port, likewise.
+    pub const DESTINATION_PORT: u32 = 9;
     /// IP protocol number of the transport header.
-    Protocol,
+    pub const PROTOCOL: u32 = 10;
+    /// Number of the class of sets that the source address is in.
+    pub const SOURCE_SETS: u32 = 11;
+    /// Number of the class of sets that the destination address is in.
+    pub const DESTINATION_SETS: u32 = 12;
     /// Differentiated services code point (RFC 2474).
-    Dscp,
-    /// VLAN identifier of the outer tag; [`UNTAGGED`] without one.
-    Vlan,
-    /// TCP flags, FIN in the lowest bit (RFC 9293 section 3.1); [`NOT_TCP`] for other protocols.
-    TcpFlags,
-    /// [`Fragment`].
-    Fragment,
-    /// ICMP or ICMPv6 type; [`NOT_ICMP`] for other protocols.
-    IcmpType,
-    /// Frame length in bytes, FCS excluded; everything from [`MAX_LENGTH`] up is one value.
-    Length,
-    /// Index of the interface the packet arrived on.
-    Interface,
+    pub const DSCP: u32 = 13;
+    /// VLAN identifier of the outer tag; [`super::UNTAGGED`] without one.
+    pub const VLAN: u32 = 14;
+    /// TCP flags, FIN in the lowest bit (RFC 9293 section 3.1); [`super::NOT_TCP`] for others.
+    pub const TCP_FLAGS: u32 = 15;
+    /// [`super::Fragment`].
+    pub const FRAGMENT: u32 = 16;
+    /// ICMP or `ICMPv6` type; [`super::NOT_ICMP`] for other protocols.
+    pub const ICMP_TYPE: u32 = 17;
+    /// Frame length in bytes, FCS excluded; everything from [`super::MAX_LENGTH`] up is one value.
+    pub const LENGTH: u32 = 18;
+    /// Index of the interface that the packet arrived on.
+    pub const INTERFACE: u32 = 19;
+    /// One for packets without ports, else zero. No cut looks at it.
+    pub const NO_PORTS: u32 = 20;
 }
-
-/// Number of fields.
-pub const FIELDS: usize = 12;
 
 /// Port value of a packet without ports, which no port range contains.
 pub const NO_PORT: u32 = 65_536;
@@ -78,65 +96,216 @@ pub enum Fragment {
     Later,
 }
 
-impl Field {
-    /// All fields, in bit order of [`crate::policy::PolicyHeader::used_fields`].
-    pub const ALL: [Self; FIELDS] = [
-        Self::Source,
-        Self::Destination,
-        Self::SourcePort,
-        Self::DestinationPort,
-        Self::Protocol,
-        Self::Dscp,
-        Self::Vlan,
-        Self::TcpFlags,
-        Self::Fragment,
-        Self::IcmpType,
-        Self::Length,
-        Self::Interface,
-    ];
+/// Trees of rules per address family. Rules are parted by which of their addresses is specific, or
+/// those that leave the cut address open would have to stand in every leaf.
+pub const TREES: usize = 4;
+/// Cuts on the way from a root to a leaf.
+pub const MAX_CUTS: u32 = 24;
+/// Conditions in a leaf, extensions included.
+pub const MAX_LEAF: u32 = 32;
+/// Values at which one [`Kind::Range`] cut splits.
+pub const RANGE_BOUNDS: usize = 4;
+/// Words of a [`Kind::Range`] cut: the bounds, then an edge per part.
+pub const RANGE_WORDS: u32 = 6;
+/// Words of a [`Kind::Choice`] cut: a bit per value, then two edges.
+pub const CHOICE_WORDS: u32 = 6;
+/// Values of a [`Kind::Choice`] cut, as a power of two.
+pub const CHOICE_BITS: u32 = 8;
 
-    /// The field's bit in [`crate::policy::PolicyHeader::used_fields`].
+/// What an edge leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Nothing: no rule matches, or the address is in no set.
+    Nothing,
+    /// An array of edges, indexed by some bits of a header value.
+    Bits,
+    /// Four bounds of 16 bits in one word, the lowest in the lowest bits, then five edges: to the
+    /// values up to the first bound, up to the second, …, and above the last.
+    Range,
+    /// 256 bits in four words, indexed by eight bits of a header value, then the edge for a zero and
+    /// the edge for a one.
+    Choice,
+    /// Conditions of rules.
+    Leaf,
+    /// A number: what a tree of sets is asked for.
+    Value,
+}
+
+/// A step of a tree: what comes next, where it stands, and which header value decides there.
+///
+/// Bits 0 to 31: index of the first word ([`Kind::Value`]: the number). Bits 61 to 63: the
+/// [`Kind`]. Cuts: bits 32 to 36 the lane, 37 to 41 how far its value is shifted to the right, 42 to
+/// 46 how many bits are left of it. Leaves: bits 32 to 39 the number of conditions, 40 to 55 the
+/// upper 16 bits of the first one's priority.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Edge(pub u64);
+
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "fields of a word, shifted and masked to their size; `From` is not const"
+)]
+impl Edge {
+    /// The edge to nothing.
+    pub const NOTHING: Self = Self(0);
+
+    /// An edge to an array of `2^width` edges.
+    pub const fn bits(base: u32, lane: u32, shift: u32, width: u32) -> Self {
+        Self::cut(1, base, lane, shift, width)
+    }
+
+    /// An edge to bounds on the lowest 16 bits of the shifted value.
+    pub const fn range(base: u32, lane: u32, shift: u32) -> Self {
+        Self::cut(2, base, lane, shift, 16)
+    }
+
+    /// An edge to a choice by the lowest eight bits of the shifted value.
+    pub const fn choice(base: u32, lane: u32, shift: u32) -> Self {
+        Self::cut(3, base, lane, shift, CHOICE_BITS)
+    }
+
+    const fn cut(kind: u64, base: u32, lane: u32, shift: u32, width: u32) -> Self {
+        Self(
+            kind << 61
+                | ((width & 31) as u64) << 42
+                | ((shift & 31) as u64) << 37
+                | ((lane & 31) as u64) << 32
+                | base as u64,
+        )
+    }
+
+    /// An edge to `count` conditions; the first one's priority is `priority`.
+    pub const fn leaf(base: u32, count: u32, priority: u32) -> Self {
+        Self(4 << 61 | ((priority >> 16) as u64) << 40 | ((count & 255) as u64) << 32 | base as u64)
+    }
+
+    /// An edge to a number.
+    pub const fn value(number: u32) -> Self {
+        Self(5 << 61 | number as u64)
+    }
+
+    /// What it leads to.
     #[inline(always)]
-    #[expect(clippy::as_conversions, reason = "the discriminant is the bit number")]
-    pub const fn bit(self) -> u32 {
-        1 << (self as u32)
-    }
-
-    /// Values that the field's direct table distinguishes; zero for prefixes.
-    pub const fn values(self) -> u32 {
-        match self {
-            Self::Source | Self::Destination => 0,
-            Self::SourcePort | Self::DestinationPort => NO_PORT + 1,
-            Self::Protocol => 256,
-            Self::Dscp => 64,
-            Self::Vlan => UNTAGGED + 1,
-            Self::TcpFlags => NOT_TCP + 1,
-            Self::Fragment => 3,
-            Self::IcmpType => NOT_ICMP + 1,
-            Self::Length => MAX_LENGTH + 1,
-            Self::Interface => crate::limits::MAX_INTERFACES,
+    pub const fn kind(self) -> Kind {
+        match self.0 >> 61 {
+            1 => Kind::Bits,
+            2 => Kind::Range,
+            3 => Kind::Choice,
+            4 => Kind::Leaf,
+            5 => Kind::Value,
+            _ => Kind::Nothing,
         }
     }
 
-    /// Where the field's direct table begins in the one array that holds them all.
+    /// Index of the first word, or the number.
+    #[inline(always)]
     pub const fn base(self) -> u32 {
-        match self {
-            Self::Source | Self::Destination | Self::SourcePort => 0,
-            Self::DestinationPort => Self::SourcePort.base() + Self::SourcePort.values(),
-            Self::Protocol => Self::DestinationPort.base() + Self::DestinationPort.values(),
-            Self::Dscp => Self::Protocol.base() + Self::Protocol.values(),
-            Self::Vlan => Self::Dscp.base() + Self::Dscp.values(),
-            Self::TcpFlags => Self::Vlan.base() + Self::Vlan.values(),
-            Self::Fragment => Self::TcpFlags.base() + Self::TcpFlags.values(),
-            Self::IcmpType => Self::Fragment.base() + Self::Fragment.values(),
-            Self::Length => Self::IcmpType.base() + Self::IcmpType.values(),
-            Self::Interface => Self::Length.base() + Self::Length.values(),
-        }
+        self.0 as u32
+    }
+
+    /// The lane that decides.
+    #[inline(always)]
+    pub const fn lane(self) -> u32 {
+        (self.0 >> 32) as u32 & 31
+    }
+
+    /// How far the lane's value is shifted to the right.
+    #[inline(always)]
+    pub const fn shift(self) -> u32 {
+        (self.0 >> 37) as u32 & 31
+    }
+
+    /// Bits that are left of the shifted value.
+    #[inline(always)]
+    pub const fn width(self) -> u32 {
+        (self.0 >> 42) as u32 & 31
+    }
+
+    /// Number of conditions in the leaf.
+    #[inline(always)]
+    pub const fn count(self) -> u32 {
+        (self.0 >> 32) as u32 & 255
+    }
+
+    /// The upper 16 bits of the priority of the leaf's first condition.
+    #[inline(always)]
+    pub const fn priority_high(self) -> u32 {
+        (self.0 >> 40) as u32 & 0xffff
     }
 }
 
-/// Entries of the array that holds all direct tables; each is the number of a bitmap.
-pub const DIRECT_ENTRIES: u32 = Field::Interface.base() + Field::Interface.values();
+/// What a condition of a leaf consists of.
+///
+/// IPv4 conditions have four words, IPv6 conditions eight:
+///
+/// | IPv4 | IPv6 | |
+/// |---|---|---|
+/// | 0 | 0 to 3 | addresses: IPv4 source in the lower half, destination in the upper one; IPv6 the source's upper and lower half, then the destination's |
+/// | 1 | 4 | ports, 16 bits each from the lowest: first source port, its span (last minus first), first destination port, its span |
+/// | 2 | 5 | 8 bits each: bits that do not count at the end of the source (IPv4), of the destination, protocol, [flags](conditions::flag); upper half: priority, 0 is served first |
+/// | 3 | 6 | lower half: verdict as in [`crate::policy`]; upper half: number of the rule's counter |
+/// | | 7 | 8 bits each: bits that do not count at the end of the source's upper half, of its lower half, of the destination's |
+///
+/// With [`conditions::flag::EXTENDED`] the next place holds more conditions of the same rule in its
+/// first four words, all of which must hold:
+///
+/// | word | |
+/// |---|---|
+/// | 0 | 16 bits each: first and last class of sets of the source, of the destination |
+/// | 1 | 16 bits each: first and last VLAN, first and last length |
+/// | 2 | 8 bits each: first and last DSCP, first and last interface, TCP flags mask and value, first and last ICMP type |
+/// | 3 | lowest 3 bits: [`Fragment`]s accepted, bit 3: VLAN values count, 4: ICMP types count, 5: TCP flags must be as given, 6: they must not; from bit 8, 8 bits each: first and last protocol |
+pub mod conditions {
+    /// Words of an IPv4 condition.
+    pub const IPV4_WORDS: u32 = 4;
+    /// Words of an IPv6 condition.
+    pub const IPV6_WORDS: u32 = 8;
 
-const _: () = assert!(size_of::<RuleBitmap>() * 8 == 1024 && MAX_RULES == 1024);
-const _: () = assert!(size_of::<RuleBitmap>() == 128 && align_of::<RuleBitmap>() == 8);
+    /// Flags of a condition.
+    pub mod flag {
+        /// Any source port is accepted, and none.
+        pub const ANY_SOURCE_PORT: u64 = 1;
+        /// Any destination port is accepted, and none.
+        pub const ANY_DESTINATION_PORT: u64 = 2;
+        /// Any protocol is accepted.
+        pub const ANY_PROTOCOL: u64 = 4;
+        /// The next place extends this condition.
+        pub const EXTENDED: u64 = 8;
+    }
+
+    /// Bits of an extension's last word.
+    pub mod extension {
+        /// The VLAN must lie in its range.
+        pub const VLAN: u64 = 8;
+        /// The ICMP type must lie in its range.
+        pub const ICMP_TYPE: u64 = 16;
+        /// The packet must have TCP flags, and they must be as given.
+        pub const TCP_FLAGS: u64 = 32;
+        /// The packet must have TCP flags, and they must not be as given.
+        pub const NOT_TCP_FLAGS: u64 = 64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edge_keeps_what_it_is_made_of() {
+        let cut = Edge::bits(u32::MAX, 19, 31, 20);
+        assert_eq!(
+            (cut.kind(), cut.base(), cut.lane(), cut.shift(), cut.width()),
+            (Kind::Bits, u32::MAX, 19, 31, 20)
+        );
+        assert_eq!(Edge::range(7, 9, 0).kind(), Kind::Range);
+        assert_eq!(Edge::choice(7, 3, 8).shift(), 8);
+        let leaf = Edge::leaf(9, 64, 0xabcd_1234);
+        assert_eq!(
+            (leaf.kind(), leaf.base(), leaf.count(), leaf.priority_high()),
+            (Kind::Leaf, 9, 64, 0xabcd)
+        );
+        assert_eq!(Edge::value(5).kind(), Kind::Value);
+        assert_eq!(Edge::NOTHING.kind(), Kind::Nothing);
+    }
+}

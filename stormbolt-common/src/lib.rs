@@ -6,6 +6,7 @@
 #![no_std]
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+pub mod bench;
 pub mod classifier;
 pub mod counters;
 pub mod generator;
@@ -21,7 +22,7 @@ pub mod steer;
 ///
 /// It is raised whenever a type in this crate, a map or the meaning of a value changes, so that a
 /// daemon never adopts maps that it would misread.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// An IP address as 128 bits in network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291 section
 /// 2.5.5.2), so that both families share every table.

@@ -8,12 +8,8 @@ pub const MAX_INTERFACES: u32 = 16;
 pub const MAX_IFINDEX: u32 = 65_536;
 /// Pairs of interface and class: a class has a bucket and a rate of its own on every interface.
 pub const MAX_CELLS: u32 = MAX_INTERFACES * MAX_CLASSES;
-/// Rules in one policy, one bit each in a [`crate::classifier::RuleBitmap`].
-pub const MAX_RULES: u32 = 1024;
-/// Distinct rule bitmaps in one compiled policy.
-pub const MAX_BITMAPS: u32 = 8192;
-/// Distinct prefixes a policy may match sources with, and as many for destinations.
-pub const MAX_PREFIXES: u32 = 65_536;
+/// Rules in one policy.
+pub const MAX_RULES: u32 = 131_072;
 /// Distinct CPU sets among the classes of one policy.
 pub const MAX_CPU_SETS: u32 = 64;
 /// Slots that the flow-hash space of one CPU set is partitioned into; a power of two.
@@ -24,7 +20,7 @@ pub const MAX_SLOTS: u32 = MAX_CPU_SETS * SLOTS_PER_CPU_SET;
 pub const MAX_CPUS: u32 = 1024;
 
 const _: () = assert!(SLOTS_PER_CPU_SET.is_power_of_two());
-const _: () = assert!(MAX_CLASSES.is_power_of_two());
+const _: () = assert!(MAX_CLASSES.is_power_of_two() && MAX_RULES.is_power_of_two());
 
 /// Index of the bucket, rate and counters of `class` on `interface`.
 ///
@@ -33,4 +29,10 @@ const _: () = assert!(MAX_CLASSES.is_power_of_two());
 #[inline(always)]
 pub const fn cell(interface: u32, class: u32) -> u32 {
     (interface % MAX_INTERFACES) * MAX_CLASSES + class % MAX_CLASSES
+}
+
+/// Index of the rate of a cell in the table that holds the rates of the policies side by side.
+#[inline(always)]
+pub const fn rate_index(policy_slot: u32, cell: u32) -> u32 {
+    policy_slot * MAX_CELLS + cell % MAX_CELLS
 }

@@ -1,10 +1,10 @@
 //! Lets user space move the types through maps.
 
-use crate::classifier::RuleBitmap;
+use crate::classifier::Block;
 use crate::counters::{ClassCell, PacketCounter};
 use crate::generator::{GeneratorSettings, GeneratorState};
 use crate::police::{ClassRate, SharedBucket};
-use crate::policy::{Active, PolicyHeader, RuleEntry};
+use crate::policy::{Active, FamilyRoots, PolicyHeader};
 
 macro_rules! pod {
     ($($name:ty),+ $(,)?) => {$(
@@ -16,13 +16,13 @@ macro_rules! pod {
 
 pod!(
     Active,
+    Block,
     ClassCell,
     ClassRate,
+    FamilyRoots,
     GeneratorSettings,
     GeneratorState,
     PacketCounter,
     PolicyHeader,
-    RuleBitmap,
-    RuleEntry,
     SharedBucket,
 );

@@ -1,11 +1,13 @@
 //! The head of a policy and its rules, as the XDP program reads them.
 
+use crate::classifier::{Edge, TREES};
+
 /// The generation in force, and what does not change with it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Active {
     /// Generation of the policy in force, read once per packet; its lowest bit selects the slot of
-    /// every map-in-map. Zero: none yet, everything passes.
+    /// every table that a policy has of its own. Zero: none yet, everything passes.
     pub generation: u32,
     /// Zero.
     pub reserved: u32,
@@ -13,10 +15,10 @@ pub struct Active {
     pub hash_seed: u64,
 }
 
-/// Map-in-map slots: one for the policy in force, one for the next.
+/// Policies side by side: the one in force and the next.
 pub const POLICY_SLOTS: u32 = 2;
 
-/// The map-in-map slot that generation `generation` lives in.
+/// The slot that generation `generation` lives in.
 #[inline(always)]
 pub const fn policy_slot(generation: u32) -> u32 {
     generation % POLICY_SLOTS
@@ -30,14 +32,34 @@ pub struct PolicyHeader {
     pub generation: u32,
     /// Class of packets that no rule matches; coded as [`RuleEntry::verdict`].
     pub default_class: u32,
-    /// Bit `f` is set when a rule looks at field `f` ([`crate::classifier::Field`]).
-    pub used_fields: u32,
-    /// Words of each rule bitmap that hold rules, 0 to 16.
-    pub bitmap_words: u32,
     /// 1: malformed packets pass; 0: they are dropped.
     pub malformed_pass: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Bits [`SOURCE_SETS`] and [`DESTINATION_SETS`].
+    pub used_sets: u32,
+}
+
+/// Bit of [`PolicyHeader::used_sets`]: rules ask for the sets that the source address is in.
+pub const SOURCE_SETS: u32 = 1;
+/// Bit of [`PolicyHeader::used_sets`]: rules ask for the sets that the destination address is in.
+pub const DESTINATION_SETS: u32 = 2;
+
+/// The roots of one address family.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FamilyRoots {
+    /// Trees of rules. The rule that counts is the one with the lowest priority of all that the
+    /// trees find.
+    pub rules: [Edge; TREES],
+    /// The tree that gives the class of sets of an address; classes are numbers that the leaves
+    /// compare.
+    pub sets: Edge,
+}
+
+/// Index of the roots of IPv4, or else IPv6, in the table that holds the roots of the policies side by
+/// side.
+#[inline(always)]
+pub const fn roots_index(policy_slot: u32, is_ipv4: bool) -> u32 {
+    policy_slot * 2 + if is_ipv4 { 0 } else { 1 }
 }
 
 /// What a rule does with the packets that it matches.
@@ -56,5 +78,6 @@ pub const VERDICT_PASS: u32 = u32::MAX;
 pub const VERDICT_DROP: u32 = u32::MAX - 1;
 
 const _: () = assert!(size_of::<Active>() == 16 && align_of::<Active>() == 8);
-const _: () = assert!(size_of::<PolicyHeader>() == 24 && align_of::<PolicyHeader>() == 4);
+const _: () = assert!(size_of::<PolicyHeader>() == 16 && align_of::<PolicyHeader>() == 4);
+const _: () = assert!(size_of::<FamilyRoots>() == 40 && align_of::<FamilyRoots>() == 8);
 const _: () = assert!(size_of::<RuleEntry>() == 8 && align_of::<RuleEntry>() == 4);

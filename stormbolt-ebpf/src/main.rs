@@ -23,7 +23,9 @@ use crate::kernel::tables::MapTables;
 #[xdp]
 pub(crate) fn stormbolt(context: XdpContext) -> u32 {
     let packet = XdpPacket::new(&context);
-    let mut tables = MapTables::new(&context);
+    let Some(mut tables) = MapTables::new(&context) else {
+        return xdp_action::XDP_PASS;
+    };
     let outcome = pipeline::process(&packet, &mut tables);
     if outcome == Outcome::ClassSteered {
         xdp_action::XDP_REDIRECT

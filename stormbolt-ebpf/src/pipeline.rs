@@ -4,10 +4,10 @@ use stormbolt_common::limits::{MAX_CLASSES, cell};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::policy::{PolicyHeader, VERDICT_DROP, VERDICT_PASS};
 
-use crate::classify::{Arrival, classify};
+use crate::classify::{Arrival, classify, fill};
 use crate::count::count;
 use crate::packet::PacketBytes;
-use crate::parse::{Headers, ParseError, parse};
+use crate::parse::{ParseError, parse_values};
 use crate::police::police;
 use crate::steer::{Steered, steer};
 use crate::tables::Tables;
@@ -40,11 +40,10 @@ fn managed<P: PacketBytes + ?Sized, T: Tables>(
     policy: &PolicyHeader,
     arrival: Arrival,
 ) -> Outcome {
-    let headers = match parse(packet) {
-        Ok(headers) => headers,
-        Err(error) => return unclassified(error, policy),
-    };
-    let Ok(rule) = classify(policy, tables, &headers, arrival) else {
+    if let Some(error) = parse_into_lanes(packet, tables, arrival) {
+        return unclassified(error, policy);
+    }
+    let Ok(rule) = classify(policy, tables) else {
         return Outcome::Unconfigured;
     };
     let verdict = match rule {
@@ -57,8 +56,26 @@ fn managed<P: PacketBytes + ?Sized, T: Tables>(
     match verdict {
         VERDICT_PASS => Outcome::RulePassed,
         VERDICT_DROP => Outcome::RuleDropped,
-        class if class < MAX_CLASSES => in_class(tables, class, &headers, arrival),
+        class if class < MAX_CLASSES => in_class(tables, class, arrival),
         _ => Outcome::Unconfigured,
+    }
+}
+
+/// Parses the packet and puts what rules look at into the lanes.
+///
+/// A function of its own: what the parser keeps on the stack is gone when the rules are searched.
+#[inline(never)]
+fn parse_into_lanes<P: PacketBytes + ?Sized, T: Tables>(
+    packet: &P,
+    tables: &mut T,
+    arrival: Arrival,
+) -> Option<ParseError> {
+    match parse_values(packet) {
+        Ok(headers) => {
+            fill(tables, &headers, arrival);
+            None
+        }
+        Err(error) => Some(error),
     }
 }
 
@@ -73,7 +90,7 @@ const fn unclassified(error: ParseError, policy: &PolicyHeader) -> Outcome {
 }
 
 #[inline(always)]
-fn in_class<T: Tables>(tables: &mut T, class: u32, headers: &Headers, arrival: Arrival) -> Outcome {
+fn in_class<T: Tables>(tables: &mut T, class: u32, arrival: Arrival) -> Outcome {
     let bytes = u64::from(arrival.length);
     let clock = tables.clock();
     let Some(state) = tables.class(cell(arrival.interface, class)) else {
@@ -94,7 +111,7 @@ fn in_class<T: Tables>(tables: &mut T, class: u32, headers: &Headers, arrival: A
     let Some(cpu_set) = cpu_set.checked_sub(1) else {
         return Outcome::ClassPassed;
     };
-    match steer(tables, cpu_set, headers) {
+    match steer(tables, cpu_set) {
         Steered::InPlace => Outcome::ClassPassed,
         Steered::Redirected => Outcome::ClassSteered,
     }

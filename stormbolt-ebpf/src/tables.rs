@@ -1,26 +1,27 @@
 //! What the stages see of the maps.
 
-use stormbolt_common::Address;
-use stormbolt_common::classifier::{Field, RuleBitmap};
+use stormbolt_common::classifier::Block;
 use stormbolt_common::counters::ClassCell;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
-use stormbolt_common::policy::{PolicyHeader, RuleEntry};
+use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
 
+use crate::classify::Found;
 use crate::police::{Bucket, Clock};
 
-/// The compiled rules of one policy.
+/// The compiled rules of all policies that packets may be in.
 pub trait Rules {
-    /// Rules that accept `value` of a field with a direct table.
-    fn of_value(&self, field: Field, value: u32) -> Option<&RuleBitmap>;
-    /// Rules that accept the source address.
-    fn of_source(&self, address: &Address) -> Option<&RuleBitmap>;
-    /// Rules that accept the destination address.
-    fn of_destination(&self, address: &Address) -> Option<&RuleBitmap>;
-    /// The bitmap that accepts everything.
-    fn all(&self) -> Option<&RuleBitmap>;
-    /// What rule number `rule` does.
-    fn rule(&self, rule: u32) -> Option<RuleEntry>;
+    /// Eight words of the tables ([`stormbolt_common::classifier`]); `None` beyond their end.
+    fn block(&self, index: u32) -> Option<&Block>;
+    /// The roots of the policy that the packet is in.
+    fn roots(&self, is_ipv4: bool) -> Option<&FamilyRoots>;
+    /// The packet's header value in this lane, the lowest five bits of `lane`.
+    fn lane(&self, lane: u32) -> u32;
+    /// Sets the packet's header value in this lane. The values live in a table, since edges name
+    /// lanes by numbers, and indexing a stack that is nearly full already would fill it.
+    fn set_lane(&mut self, lane: u32, value: u32);
+    /// [`crate::classify::search`].
+    fn search(&mut self, used_sets: u32) -> Found;
 }
 
 /// Everything about one class on one interface, seen from the CPU that runs.

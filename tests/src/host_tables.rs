@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stormbolt::datapath::PolicyTables;
-use stormbolt_common::Address;
-use stormbolt_common::classifier::{Field, MATCH_ALL, RuleBitmap};
+use stormbolt_common::classifier::{Block, Lanes};
 use stormbolt_common::counters::{ClassCell, PacketCounter};
 use stormbolt_common::limits::{MAX_CELLS, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
-use stormbolt_common::policy::{PolicyHeader, RuleEntry};
+use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
 use stormbolt_common::steer::{STAY, cpu_of_entry};
-use stormbolt_control::compile::Prefix;
 use stormbolt_control::observe::CellCounters;
+use stormbolt_ebpf::classify::{Found, search};
 use stormbolt_ebpf::police::{Bucket, Clock};
 use stormbolt_ebpf::tables::{ClassState, Rules, Tables};
 
@@ -65,8 +64,9 @@ impl Bucket for HostBucket {
 /// All tables, as one CPU sees them.
 #[derive(Debug)]
 pub struct HostTables {
-    /// The policy in force.
-    pub policy: Option<PolicyTables>,
+    policy: Option<PolicyTables>,
+    blocks: Vec<Block>,
+    lanes: Lanes,
     /// Index of the interface that packets arrive on.
     pub interface: Option<u32>,
     /// The CPU that runs.
@@ -91,6 +91,8 @@ impl HostTables {
         let outcomes = interfaces_and_outcomes().count();
         Self {
             policy: None,
+            blocks: Vec::new(),
+            lanes: Lanes::default(),
             interface: None,
             cpu,
             queues: BTreeSet::new(),
@@ -102,6 +104,22 @@ impl HostTables {
             rules: vec![PacketCounter::default(); index(MAX_RULES)],
             slots: vec![0; index(MAX_SLOTS)],
         }
+    }
+
+    /// Puts a policy into force.
+    pub fn install(&mut self, tables: PolicyTables) {
+        let image = &tables.compiled.image;
+        let mut words = image.words.iter();
+        for piece in &image.pieces {
+            for word in piece.start..piece.start + piece.words {
+                let (block, place) = (index(word / 8), index(word % 8));
+                if self.blocks.len() <= block {
+                    self.blocks.resize(block + 1, Block::default());
+                }
+                self.blocks[block].words[place] = *words.next().unwrap();
+            }
+        }
+        self.policy = Some(tables);
     }
 
     /// Reads the counters.
@@ -128,52 +146,28 @@ impl HostTables {
                 dropped_bytes: cell.dropped_bytes,
             })
     }
-
-    fn bitmap(&self, number: u32) -> Option<&RuleBitmap> {
-        self.policy.as_ref()?.compiled.bitmaps.get(index(number))
-    }
-}
-
-/// The bitmap number of the longest prefix around `address`.
-fn longest_match(prefixes: &[(Prefix, u32)], address: &Address) -> Option<u32> {
-    let address = u128::from_be_bytes(*address);
-    let contains = |prefix: &Prefix| {
-        let ignored = 128 - u32::from(prefix.length);
-        let difference = u128::from_be_bytes(prefix.address) ^ address;
-        difference.checked_shr(ignored).unwrap_or(0) == 0
-    };
-    let around = prefixes.iter().filter(|(prefix, _)| contains(prefix));
-    around
-        .max_by_key(|(prefix, _)| prefix.length)
-        .map(|(_, number)| *number)
 }
 
 impl Rules for HostTables {
-    fn of_value(&self, field: Field, value: u32) -> Option<&RuleBitmap> {
-        let direct = &self.policy.as_ref()?.compiled.direct;
-        self.bitmap(*direct.get(index(field.base() + value))?)
+    fn block(&self, index: u32) -> Option<&Block> {
+        self.blocks.get(usize::try_from(index).unwrap())
     }
 
-    fn of_source(&self, address: &Address) -> Option<&RuleBitmap> {
-        self.bitmap(longest_match(
-            &self.policy.as_ref()?.compiled.sources,
-            address,
-        )?)
+    fn roots(&self, is_ipv4: bool) -> Option<&FamilyRoots> {
+        let [ipv4, ipv6] = &self.policy.as_ref()?.compiled.roots;
+        Some(if is_ipv4 { ipv4 } else { ipv6 })
     }
 
-    fn of_destination(&self, address: &Address) -> Option<&RuleBitmap> {
-        self.bitmap(longest_match(
-            &self.policy.as_ref()?.compiled.destinations,
-            address,
-        )?)
+    fn lane(&self, lane: u32) -> u32 {
+        self.lanes.values[index(lane % 32)]
     }
 
-    fn all(&self) -> Option<&RuleBitmap> {
-        self.bitmap(MATCH_ALL)
+    fn set_lane(&mut self, lane: u32, value: u32) {
+        self.lanes.values[index(lane % 32)] = value;
     }
 
-    fn rule(&self, rule: u32) -> Option<RuleEntry> {
-        self.policy.as_ref()?.rules.get(index(rule)).copied()
+    fn search(&mut self, used_sets: u32) -> Found {
+        search(self, used_sets)
     }
 }
 

@@ -5,8 +5,9 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
-use stormbolt_common::limits::MAX_RULES;
-use stormbolt_control::policy::{Action, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
+use stormbolt_control::policy::{
+    Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
+};
 
 /// Table indices of the interfaces that the rules refer to: not their positions.
 pub const INTERFACES: [u32; 3] = [5, 0, 15];
@@ -14,14 +15,49 @@ pub const INTERFACES: [u32; 3] = [5, 0, 15];
 /// Classes that the rules refer to.
 pub const CLASSES: usize = 3;
 
-/// A list of rules, first match wins: mostly short, seldom as long as fits.
-pub fn rules() -> impl Strategy<Value = Vec<Rule>> {
-    let most = usize::try_from(MAX_RULES).unwrap();
-    prop_oneof![
+/// Sets that the rules refer to.
+pub const SETS: usize = 4;
+
+/// Rules, first match wins, and the sets that they refer to.
+#[derive(Clone, Debug, Default)]
+pub struct RuleList {
+    /// The rules.
+    pub rules: Vec<Rule>,
+    /// The sets.
+    pub sets: Vec<Set>,
+}
+
+impl RuleList {
+    /// Rules that refer to no sets.
+    pub fn of(rules: Vec<Rule>) -> Self {
+        Self {
+            rules,
+            sets: Vec::new(),
+        }
+    }
+}
+
+/// A list of rules: mostly short, seldom as long as fits.
+pub fn rules() -> impl Strategy<Value = RuleList> {
+    let rules = prop_oneof![
         60 => vec(rule(), 0..12),
         16 => vec(rule(), 12..150),
-        1 => vec(rule(), most - 24..=most),
-    ]
+        1 => vec(rule(), 400..1000),
+    ];
+    (rules, sets()).prop_map(|(rules, sets)| RuleList { rules, sets })
+}
+
+/// Sets, mostly small: some are empty, some large.
+pub fn sets() -> impl Strategy<Value = Vec<Set>> {
+    let prefixes = prop_oneof![
+        8 => vec(prefix(), 0..8),
+        1 => vec(prefix(), 50..200),
+    ];
+    vec(prefixes, SETS).prop_map(|sets| {
+        let numbered = sets.into_iter().enumerate();
+        let named = numbered.map(|(number, prefixes)| Set::new(format!("s{number}"), prefixes));
+        named.collect()
+    })
 }
 
 /// One rule. A field is given in a third of all rules, so that many rules match a packet.
@@ -39,22 +75,22 @@ pub fn rule() -> impl Strategy<Value = Rule> {
 }
 
 fn matches() -> impl Strategy<Value = RuleMatch> {
-    let addresses = (field(vec(prefix(), 0..4)), field(vec(prefix(), 0..4)));
+    let sides = (field(addresses()), field(addresses()));
     let transport = (
-        field(vec(port_range(), 0..4)),
-        field(vec(port_range(), 0..4)),
-        field(vec(protocol(), 0..4)),
+        field(accepts(port_range(), 0..4)),
+        field(accepts(port_range(), 0..4)),
+        field(accepts(protocol(), 0..4)),
         rarely(tcp_flags()),
-        rarely(vec(range(0..=255_u8), 0..3)),
+        rarely(accepts(range(0..=255_u8), 0..3)),
     );
     let rest = (
-        rarely(vec(range(0..=63_u8), 0..3)),
-        rarely(vec(range(0..=4095_u16), 0..3)),
-        rarely(fragment()),
-        rarely(vec(range(0..=16_383_u16), 0..3)),
-        rarely(vec(0..INTERFACES.len(), 0..3)),
+        rarely(accepts(range(0..=63_u8), 0..3)),
+        rarely(accepts(range(0..=4095_u16), 0..3)),
+        rarely(accepts(fragment(), 0..3)),
+        rarely(accepts(range(0..=16_383_u16), 0..3)),
+        rarely(accepts(0..INTERFACES.len(), 0..3)),
     );
-    (addresses, transport, rest).prop_map(
+    (sides, transport, rest).prop_map(
         |(
             (source, destination),
             (source_port, destination_port, protocol, tcp_flags, icmp_type),
@@ -86,6 +122,30 @@ fn rarely<T: std::fmt::Debug>(
     strategy: impl Strategy<Value = T>,
 ) -> impl Strategy<Value = Option<T>> {
     weighted(0.12, strategy)
+}
+
+/// A field that one time in four accepts everything but what is listed.
+fn accepts<T: std::fmt::Debug>(
+    entry: impl Strategy<Value = T>,
+    count: std::ops::Range<usize>,
+) -> impl Strategy<Value = Accepts<T>> {
+    (negated(), vec(entry, count)).prop_map(|(negated, any_of)| Accepts { negated, any_of })
+}
+
+fn negated() -> impl Strategy<Value = bool> {
+    proptest::bool::weighted(0.25)
+}
+
+fn addresses() -> impl Strategy<Value = Addresses> {
+    let sets = prop_oneof![
+        2 => Just(Vec::new()),
+        1 => vec(0..SETS, 1..3),
+    ];
+    (negated(), vec(prefix(), 0..4), sets).prop_map(|(negated, prefixes, sets)| Addresses {
+        negated,
+        prefixes,
+        sets,
+    })
 }
 
 /// Prefixes out of a small space, so that one often lies in another; at times one that stands on
@@ -154,9 +214,11 @@ fn protocol() -> impl Strategy<Value = u8> {
 }
 
 fn tcp_flags() -> impl Strategy<Value = TcpFlagsMatch> {
-    (any::<u8>(), any::<u8>(), any::<bool>()).prop_map(|(mask, set, narrow)| {
+    let flags = (any::<u8>(), any::<u8>(), any::<bool>());
+    (negated(), flags).prop_map(|(negated, (mask, set, narrow))| {
         let mask = if narrow { mask & 0x12 } else { mask };
         TcpFlagsMatch {
+            negated,
             mask,
             set: set & mask,
         }

@@ -5,36 +5,42 @@ use std::net::{IpAddr, Ipv6Addr};
 use ipnet::IpNet;
 use stormbolt_common::Address;
 use stormbolt_common::classifier::{Fragment, MAX_LENGTH};
-use stormbolt_control::policy::{FragmentMatch, Range, Rule, RuleMatch};
+use stormbolt_control::policy::{Accepts, Addresses, FragmentMatch, Range, RuleMatch, Set};
 use stormbolt_ebpf::classify::Arrival;
 use stormbolt_ebpf::parse::Headers;
+
+use crate::policies::RuleList;
 
 /// Position of the first rule that matches; `interfaces[i]` is the number of the policy's
 /// interface `i`.
 pub fn first_match(
-    rules: &[Rule],
+    list: &RuleList,
     interfaces: &[u32],
     headers: &Headers,
     arrival: Arrival,
 ) -> Option<usize> {
-    rules
+    list.rules
         .iter()
-        .position(|rule| matches(&rule.matches, interfaces, headers, arrival))
+        .position(|rule| matches(&rule.matches, &list.sets, interfaces, headers, arrival))
 }
 
-fn matches(rule: &RuleMatch, interfaces: &[u32], headers: &Headers, arrival: Arrival) -> bool {
+fn matches(
+    rule: &RuleMatch,
+    sets: &[Set],
+    interfaces: &[u32],
+    headers: &Headers,
+    arrival: Arrival,
+) -> bool {
     let ports = headers.ports;
     let length = u16::try_from(arrival.length.min(MAX_LENGTH)).ok();
-    any(rule.source.as_ref(), |net| contains(*net, &headers.source))
-        && any(rule.destination.as_ref(), |net| {
-            contains(*net, &headers.destination)
-        })
+    has_address(rule.source.as_ref(), sets, &headers.source)
+        && has_address(rule.destination.as_ref(), sets, &headers.destination)
         && in_range(rule.source_port.as_ref(), ports.map(|ports| ports.source))
         && in_range(
             rule.destination_port.as_ref(),
             ports.map(|ports| ports.destination),
         )
-        && any(rule.protocol.as_ref(), |protocol| {
+        && accepts(rule.protocol.as_ref(), |protocol| {
             *protocol == headers.protocol
         })
         && in_range(rule.dscp.as_ref(), Some(headers.dscp))
@@ -42,27 +48,41 @@ fn matches(rule: &RuleMatch, interfaces: &[u32], headers: &Headers, arrival: Arr
         && rule.tcp_flags.is_none_or(|wanted| {
             headers
                 .tcp_flags
-                .is_some_and(|flags| flags & wanted.mask == wanted.set)
+                .is_some_and(|flags| (flags & wanted.mask == wanted.set) != wanted.negated)
         })
-        && rule
-            .fragment
-            .is_none_or(|wanted| is_wanted(wanted, headers.fragment))
+        && accepts(rule.fragment.as_ref(), |wanted| {
+            is_wanted(*wanted, headers.fragment)
+        })
         && in_range(rule.icmp_type.as_ref(), headers.icmp_type)
         && in_range(rule.length.as_ref(), length)
-        && any(rule.interface.as_ref(), |position| {
+        && accepts(rule.interface.as_ref(), |position| {
             interfaces[*position] == arrival.interface
         })
 }
 
-/// Whether any entry of the list accepts; a field that is not given accepts.
-fn any<T>(list: Option<&Vec<T>>, accepts: impl Fn(&T) -> bool) -> bool {
-    list.is_none_or(|list| list.iter().any(accepts))
+/// Whether any entry of the list has the packet's value, or none if it is negated; a field that is
+/// not given accepts.
+fn accepts<T>(field: Option<&Accepts<T>>, has: impl Fn(&T) -> bool) -> bool {
+    field.is_none_or(|field| field.any_of.iter().any(has) != field.negated)
 }
 
-/// Whether any range has the value; what has no value is in no range.
-fn in_range<T: PartialOrd>(ranges: Option<&Vec<Range<T>>>, value: Option<T>) -> bool {
-    any(ranges, |range| {
-        value.as_ref().is_some_and(|value| range.contains(value))
+/// Whether the field accepts the value; what has no value is accepted by no list, negated or not.
+fn in_range<T: PartialOrd>(field: Option<&Accepts<Range<T>>>, value: Option<T>) -> bool {
+    match value {
+        Some(value) => accepts(field, |range| range.contains(&value)),
+        None => field.is_none(),
+    }
+}
+
+/// Whether any prefix, listed or in a set, has the address, or none if the field is negated.
+fn has_address(field: Option<&Addresses>, sets: &[Set], address: &Address) -> bool {
+    field.is_none_or(|field| {
+        let is_listed = field.prefixes.iter().any(|net| contains(*net, address));
+        let in_set = field.sets.iter().any(|position| {
+            let set = &sets[*position];
+            set.prefixes.iter().any(|net| contains(*net, address))
+        });
+        (is_listed || in_set) != field.negated
     })
 }
 

@@ -3,15 +3,16 @@
 use ipnet::IpNet;
 use stormbolt_common::classifier::Fragment;
 use stormbolt_common::{Address, ipv4_mapped};
-use stormbolt_control::compile::Prefix;
-use stormbolt_control::policy::{Action, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
+use stormbolt_control::policy::{
+    Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
+};
 use stormbolt_ebpf::classify::Arrival;
 use stormbolt_ebpf::parse::{Headers, Ports, protocol};
 
 use crate::packet::{
     Extension, Ipv4, Ipv6, MORE_FRAGMENTS, icmp, padded, sctp, tag, tcp, udp_of_length,
 };
-use crate::policies::INTERFACES;
+use crate::policies::{INTERFACES, RuleList};
 use crate::random::Random;
 
 /// A packet that some frame could be parsed into.
@@ -24,12 +25,12 @@ pub struct Sample {
 }
 
 /// A packet most of whose fields stand at or beside the borders of one of the rules.
-pub fn aimed_at(rules: &[Rule], random: &mut Random) -> Sample {
+pub fn aimed_at(list: &RuleList, random: &mut Random) -> Sample {
     let everything = RuleMatch::default();
-    let aim = if rules.is_empty() {
+    let aim = if list.rules.is_empty() {
         &everything
     } else {
-        &rules[random.index(rules.len())].matches
+        &list.rules[random.index(list.rules.len())].matches
     };
     let is_ipv4 = random.chance(50);
     let protocol = protocol_of(aim, random);
@@ -38,40 +39,44 @@ pub fn aimed_at(rules: &[Rule], random: &mut Random) -> Sample {
     let has_ports = matches!(protocol, protocol::TCP | protocol::UDP | protocol::SCTP);
     let is_icmp = matches!(protocol, protocol::ICMP | protocol::ICMPV6);
     let headers = Headers {
-        source: address(aim.source.as_deref(), is_ipv4, random),
-        destination: address(aim.destination.as_deref(), is_ipv4, random),
+        source: address(aim.source.as_ref(), &list.sets, is_ipv4, random),
+        destination: address(aim.destination.as_ref(), &list.sets, is_ipv4, random),
         ports: (has_header && has_ports).then(|| Ports {
-            source: number(aim.source_port.as_deref(), 0xffff, random),
-            destination: number(aim.destination_port.as_deref(), 0xffff, random),
+            source: number(aim.source_port.as_ref(), 0xffff, random),
+            destination: number(aim.destination_port.as_ref(), 0xffff, random),
         }),
         protocol,
-        dscp: byte(aim.dscp.as_deref(), 63, random),
-        vlan: (aim.vlan.is_some() || random.chance(20))
-            .then(|| number(aim.vlan.as_deref(), 4095, random)),
+        dscp: byte(aim.dscp.as_ref(), 63, random),
+        vlan: (aim.vlan.is_some() && random.chance(90) || random.chance(20))
+            .then(|| number(aim.vlan.as_ref(), 4095, random)),
         tcp_flags: (has_header && protocol == protocol::TCP).then(|| flags(aim.tcp_flags, random)),
-        icmp_type: (has_header && is_icmp).then(|| byte(aim.icmp_type.as_deref(), 255, random)),
+        icmp_type: (has_header && is_icmp).then(|| byte(aim.icmp_type.as_ref(), 255, random)),
         fragment,
     };
-    let interface = match aim.interface.as_deref() {
-        Some(positions) if !positions.is_empty() && random.chance(90) => {
-            INTERFACES[random.one_of(positions)]
-        }
-        _ => random.one_of(&INTERFACES),
+    let interface = match entries(aim.interface.as_ref(), random) {
+        [] => random.one_of(&INTERFACES),
+        positions => INTERFACES[random.one_of(positions)],
     };
-    let length = u32::from(number(aim.length.as_deref(), 20_000, random));
+    let length = u32::from(number(aim.length.as_ref(), 20_000, random));
     Sample {
         headers,
         arrival: Arrival { interface, length },
     }
 }
 
+/// The entries of a field to aim at: mostly what it lists; for a negated one as often not.
+fn entries<'f, T>(field: Option<&'f Accepts<T>>, random: &mut Random) -> &'f [T] {
+    let aims = |field: &&Accepts<T>| random.chance(if field.negated { 50 } else { 95 });
+    field.filter(aims).map_or(&[], |field| &field.any_of)
+}
+
 /// A rule that accepts exactly this packet's values.
 pub fn rule_for(sample: &Sample, action: Action) -> Rule {
-    fn only<T: Copy>(value: T) -> Vec<Range<T>> {
-        vec![Range {
+    fn only<T: Copy>(value: T) -> Accepts<Range<T>> {
+        Accepts::any_of(vec![Range {
             first: value,
             last: value,
-        }]
+        }])
     }
     let Sample { headers, arrival } = sample;
     let position = INTERFACES
@@ -79,24 +84,26 @@ pub fn rule_for(sample: &Sample, action: Action) -> Rule {
         .position(|number| *number == arrival.interface);
     let length = arrival.length.min(stormbolt_common::classifier::MAX_LENGTH);
     let matches = RuleMatch {
-        source: Some(vec![host_prefix(&headers.source)]),
-        destination: Some(vec![host_prefix(&headers.destination)]),
+        source: Some(Addresses::within(vec![host_prefix(&headers.source)])),
+        destination: Some(Addresses::within(vec![host_prefix(&headers.destination)])),
         source_port: headers.ports.map(|ports| only(ports.source)),
         destination_port: headers.ports.map(|ports| only(ports.destination)),
-        protocol: Some(vec![headers.protocol]),
+        protocol: Some(Accepts::any_of(vec![headers.protocol])),
         dscp: Some(only(headers.dscp)),
         vlan: headers.vlan.map(only),
-        tcp_flags: headers
-            .tcp_flags
-            .map(|set| TcpFlagsMatch { mask: 255, set }),
-        fragment: Some(match headers.fragment {
+        tcp_flags: headers.tcp_flags.map(|set| TcpFlagsMatch {
+            negated: false,
+            mask: 255,
+            set,
+        }),
+        fragment: Some(Accepts::any_of(vec![match headers.fragment {
             Fragment::Whole => FragmentMatch::No,
             Fragment::First => FragmentMatch::First,
             Fragment::Later => FragmentMatch::Later,
-        }),
+        }])),
         icmp_type: headers.icmp_type.map(only),
         length: Some(only(u16::try_from(length).unwrap())),
-        interface: position.map(|position| vec![position]),
+        interface: position.map(|position| Accepts::any_of(vec![position])),
     };
     Rule {
         name: "exact".to_owned(),
@@ -186,9 +193,12 @@ fn mapped(address: &Address) -> Option<[u8; 4]> {
 }
 
 /// An address at the beginning, at the end or next to one of the prefixes of the family.
-fn address(nets: Option<&[IpNet]>, is_ipv4: bool, random: &mut Random) -> Address {
-    let of_family = |net: &&IpNet| matches!(net, IpNet::V4(_)) == is_ipv4;
-    let nets: Vec<&IpNet> = nets.unwrap_or_default().iter().filter(of_family).collect();
+fn address(aim: Option<&Addresses>, sets: &[Set], is_ipv4: bool, random: &mut Random) -> Address {
+    let aim = aim.filter(|aim| !aim.negated || random.chance(50));
+    let nets = aim.into_iter().flat_map(|aim| aim.all_prefixes(sets));
+    let nets: Vec<IpNet> = nets
+        .filter(|net| matches!(net, IpNet::V4(_)) == is_ipv4)
+        .collect();
     let mut low = [0; 16];
     random.fill(&mut low);
     let anything = u128::from_be_bytes(low);
@@ -200,9 +210,14 @@ fn address(nets: Option<&[IpNet]>, is_ipv4: bool, random: &mut Random) -> Addres
             random.one_of(&clustered)
         }
     } else {
-        let prefix = Prefix::from(*random.one_of(&nets));
-        let first = u128::from_be_bytes(prefix.address);
-        let host = u128::MAX.checked_shr(u32::from(prefix.length)).unwrap_or(0);
+        let (first, length) = match random.one_of(&nets) {
+            IpNet::V4(net) => (
+                u128::from_be_bytes(ipv4_mapped(net.network().octets())),
+                net.prefix_len() + 96,
+            ),
+            IpNet::V6(net) => (u128::from(net.network()), net.prefix_len()),
+        };
+        let host = u128::MAX.checked_shr(u32::from(length)).unwrap_or(0);
         match random.below(8) {
             0 => first.wrapping_sub(1),
             1 => (first | host).wrapping_add(1),
@@ -234,11 +249,10 @@ fn protocol_of(aim: &RuleMatch, random: &mut Random) -> u8 {
         &USUAL
     };
     let is_header = |number: &u8| matches!(number, 0 | 43 | 44 | 51 | 60 | 135 | 139 | 140);
-    let given = aim.protocol.as_deref().unwrap_or(implied);
-    let protocol = if given.is_empty() || random.chance(5) {
-        random.one_of(&USUAL)
-    } else {
-        random.one_of(given)
+    let protocol = match entries(aim.protocol.as_ref(), random) {
+        [] if random.chance(95) => random.one_of(implied),
+        [] => random.one_of(&USUAL),
+        given => random.one_of(given),
     };
     // Extension headers are not the protocol of any packet.
     if is_header(&protocol) {
@@ -249,28 +263,39 @@ fn protocol_of(aim: &RuleMatch, random: &mut Random) -> u8 {
 }
 
 fn fragment_of(aim: &RuleMatch, random: &mut Random) -> Fragment {
-    match aim.fragment {
-        Some(FragmentMatch::First) => Fragment::First,
-        Some(FragmentMatch::Later) => Fragment::Later,
-        Some(FragmentMatch::No) => Fragment::Whole,
-        None if random.chance(90) => Fragment::Whole,
-        Some(FragmentMatch::Any) | None => random.one_of(&[Fragment::First, Fragment::Later]),
+    let given = entries(aim.fragment.as_ref(), random);
+    if given.is_empty() {
+        // A negated list may mean any of them.
+        let whole = if aim.fragment.is_some() { 34 } else { 90 };
+        return if random.chance(whole) {
+            Fragment::Whole
+        } else {
+            random.one_of(&[Fragment::First, Fragment::Later])
+        };
+    }
+    match random.one_of(given) {
+        FragmentMatch::First => Fragment::First,
+        FragmentMatch::Later => Fragment::Later,
+        FragmentMatch::No => Fragment::Whole,
+        FragmentMatch::Any => random.one_of(&[Fragment::First, Fragment::Later]),
     }
 }
 
 fn flags(aim: Option<TcpFlagsMatch>, random: &mut Random) -> u8 {
     let anything = random.byte();
     match aim {
-        Some(aim) if random.chance(85) => anything & !aim.mask | aim.set,
+        Some(aim) if random.chance(if aim.negated { 40 } else { 85 }) => {
+            anything & !aim.mask | aim.set
+        }
         _ => anything,
     }
 }
 
 /// A number at a border of one of the ranges, in it, or anything up to `highest`.
-fn number(ranges: Option<&[Range<u16>]>, highest: u16, random: &mut Random) -> u16 {
+fn number(aim: Option<&Accepts<Range<u16>>>, highest: u16, random: &mut Random) -> u16 {
     let anything = u16::try_from(random.below(u64::from(highest) + 1)).unwrap();
-    let ranges = ranges.unwrap_or_default();
-    if ranges.is_empty() || random.chance(5) {
+    let ranges = entries(aim, random);
+    if ranges.is_empty() {
         return anything;
     }
     let Range { first, last } = random.one_of(ranges);
@@ -285,13 +310,16 @@ fn number(ranges: Option<&[Range<u16>]>, highest: u16, random: &mut Random) -> u
     near.min(highest)
 }
 
-fn byte(ranges: Option<&[Range<u8>]>, highest: u8, random: &mut Random) -> u8 {
-    let wide: Option<Vec<Range<u16>>> = ranges.map(|ranges| {
+fn byte(aim: Option<&Accepts<Range<u8>>>, highest: u8, random: &mut Random) -> u8 {
+    let wide = aim.map(|aim| {
         let widen = |range: &Range<u8>| Range {
             first: range.first.into(),
             last: range.last.into(),
         };
-        ranges.iter().map(widen).collect()
+        Accepts {
+            negated: aim.negated,
+            any_of: aim.any_of.iter().map(widen).collect(),
+        }
     });
-    u8::try_from(number(wide.as_deref(), highest.into(), random)).unwrap()
+    u8::try_from(number(wide.as_ref(), highest.into(), random)).unwrap()
 }

@@ -2,10 +2,15 @@
 
 use stormbolt::datapath::PolicyTables;
 use stormbolt_common::limits::MAX_RULES;
-use stormbolt_common::police::ClassRate;
-use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS};
-use stormbolt_control::compile::{CompileError, compile};
+use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS, policy_slot};
+use stormbolt_control::compile::{CompileError, Heap, Input, Patient, compile};
 use stormbolt_control::policy::{Action, Rule};
+
+use crate::policies::RuleList;
+
+/// Bytes of the tables, and how many of them one policy may take.
+pub const TABLE_BYTES: u64 = 128 << 20;
+const BUDGET: u64 = TABLE_BYTES / 2;
 
 /// The counter of the rule at `position`: another number, so that a mix-up of the two shows.
 pub fn counter_of(position: usize) -> u32 {
@@ -13,17 +18,16 @@ pub fn counter_of(position: usize) -> u32 {
     (u32::try_from(position).unwrap() * 7 + 3) % MAX_RULES
 }
 
-/// The tables of `rules`: classes are numbered by their positions, class 0 is the default class,
+/// The tables of these rules: classes are numbered by their positions, class 0 is the default class,
 /// malformed packets are dropped and every class is unlimited.
 ///
 /// # Errors
 /// The rules do not fit the tables.
 pub fn of_rules(
-    rules: &[Rule],
+    list: &RuleList,
     interfaces: &[u32],
     generation: u32,
 ) -> Result<PolicyTables, CompileError> {
-    let compiled = compile(rules, interfaces)?;
     let entry = |(position, rule): (usize, &Rule)| RuleEntry {
         verdict: match rule.action {
             Action::Class(class) => u32::try_from(class).unwrap(),
@@ -32,17 +36,27 @@ pub fn of_rules(
         },
         counter: counter_of(position),
     };
+    let entries: Vec<_> = list.rules.iter().enumerate().map(entry).collect();
+    let input = Input {
+        rules: &list.rules,
+        entries: &entries,
+        sets: &list.sets,
+        interfaces,
+    };
+    // Policies side by side have a half each.
+    let mut heap = Heap::new(u32::try_from(TABLE_BYTES / 64).unwrap());
+    if policy_slot(generation) == 1 {
+        heap.take(heap.capacity() / 2, 8).unwrap();
+    }
+    let compiled = compile(input, &mut heap, BUDGET, &mut Patient)?;
     Ok(PolicyTables {
         header: PolicyHeader {
             generation,
             default_class: 0,
-            used_fields: compiled.used_fields,
-            bitmap_words: compiled.bitmap_words,
             malformed_pass: 0,
-            reserved: 0,
+            used_sets: compiled.used_sets,
         },
-        rules: rules.iter().enumerate().map(entry).collect(),
-        rates: Vec::<(u32, ClassRate)>::new(),
+        rates: Vec::new(),
         compiled,
     })
 }

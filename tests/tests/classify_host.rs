@@ -1,15 +1,21 @@
 //! The compiled rules against their plain meaning, on the host.
 
 use std::cell::Cell;
+use std::net::IpAddr;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use stormbolt_common::classifier::Fragment;
+use stormbolt_common::ipv4_mapped;
 use stormbolt_control::compile::{CompileError, covers};
-use stormbolt_control::policy::{Action, Rule, RuleMatch};
-use stormbolt_ebpf::classify::{Arrival, classify};
-use stormbolt_ebpf::parse::{Headers, parse};
+use stormbolt_control::policy::{
+    Accepts, Action, Addresses, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
+};
+use stormbolt_ebpf::classify::{Arrival, classify, fill};
+use stormbolt_ebpf::parse::{Headers, Ports, parse};
+use stormbolt_ebpf::tables::Tables as _;
 use stormbolt_tests::host_tables::HostTables;
-use stormbolt_tests::policies::{INTERFACES, rules};
+use stormbolt_tests::policies::{INTERFACES, RuleList, rules, sets};
 use stormbolt_tests::random::Random;
 use stormbolt_tests::samples::{aimed_at, rule_for};
 use stormbolt_tests::tables::{counter_of, of_rules};
@@ -18,22 +24,23 @@ use stormbolt_tests::{reference, samples::Sample};
 const PACKETS_A_POLICY: u64 = 500;
 
 /// The tables of these rules; `None` where they split the fields into too many parts.
-fn host(rules: &[Rule]) -> Option<HostTables> {
-    match of_rules(rules, &INTERFACES, 1) {
+fn host(list: &RuleList) -> Option<HostTables> {
+    match of_rules(list, &INTERFACES, 2) {
         Ok(tables) => {
             let mut host = HostTables::new(0, 0);
-            host.policy = Some(tables);
+            host.install(tables);
             Some(host)
         }
-        Err(CompileError::TooManyBitmaps { .. }) => None,
+        Err(CompileError::OverBudget { .. } | CompileError::Entangled { .. }) => None,
         Err(error) => panic!("{error}"),
     }
 }
 
 /// The counter of the rule that the stages find.
-fn found(host: &HostTables, headers: &Headers, arrival: Arrival) -> Option<u32> {
-    let header = host.policy.as_ref().expect("a policy is installed").header;
-    let rule = classify(&header, host, headers, arrival).expect("no table is missing");
+fn found(host: &mut HostTables, headers: &Headers, arrival: Arrival) -> Option<u32> {
+    let header = host.policy().expect("a policy is installed");
+    fill(host, &headers.into(), arrival);
+    let rule = classify(&header, host).expect("no table is missing");
     rule.map(|rule| rule.counter)
 }
 
@@ -45,15 +52,15 @@ fn the_first_matching_rule_is_found() {
     });
     let (pairs, hits, longest) = (Cell::new(0_u64), Cell::new(0_u64), Cell::new(0));
     let policies_and_seeds = (rules(), any::<u64>());
-    let result = runner.run(&policies_and_seeds, |(rules, seed)| {
-        let Some(host) = host(&rules) else {
-            return Err(TestCaseError::reject("too many bitmaps"));
+    let result = runner.run(&policies_and_seeds, |(list, seed)| {
+        let Some(mut host) = host(&list) else {
+            return Err(TestCaseError::reject("the rules do not fit"));
         };
         let mut random = Random::of(seed);
         for _ in 0..PACKETS_A_POLICY {
-            let Sample { headers, arrival } = aimed_at(&rules, &mut random);
-            let expected = reference::first_match(&rules, &INTERFACES, &headers, arrival);
-            let found = found(&host, &headers, arrival);
+            let Sample { headers, arrival } = aimed_at(&list, &mut random);
+            let expected = reference::first_match(&list, &INTERFACES, &headers, arrival);
+            let found = found(&mut host, &headers, arrival);
             prop_assert_eq!(
                 found,
                 expected.map(counter_of),
@@ -64,7 +71,7 @@ fn the_first_matching_rule_is_found() {
             pairs.set(pairs.get() + 1);
             hits.set(hits.get() + u64::from(expected.is_some()));
         }
-        longest.set(longest.get().max(rules.len()));
+        longest.set(longest.get().max(list.rules.len()));
         Ok(())
     });
     result.unwrap_or_else(|error| panic!("{error}"));
@@ -84,13 +91,13 @@ fn the_first_matching_rule_is_found() {
 fn a_rule_with_exactly_a_packets_values_matches_it_and_no_packet_beside_it() {
     let mut random = Random::of(1);
     for number in 0..3_000 {
-        let sample = aimed_at(&[], &mut random);
-        let rules = [rule_for(&sample, Action::Pass)];
-        let host = host(&rules).expect("one rule fits");
-        let hit = found(&host, &sample.headers, sample.arrival);
+        let sample = aimed_at(&RuleList::default(), &mut random);
+        let rules = RuleList::of(vec![rule_for(&sample, Action::Pass)]);
+        let mut host = host(&rules).expect("one rule fits");
+        let hit = found(&mut host, &sample.headers, sample.arrival);
         assert_eq!(hit, Some(counter_of(0)), "{number}: {sample:?}");
         for other in beside(&sample) {
-            let miss = found(&host, &other.headers, other.arrival);
+            let miss = found(&mut host, &other.headers, other.arrival);
             assert_eq!(miss, None, "{number}: {sample:?} and {other:?}");
         }
     }
@@ -130,9 +137,10 @@ fn beside(sample: &Sample) -> Vec<Sample> {
 
 #[test]
 fn lengths_beyond_the_last_that_is_told_apart_count_as_that_one() {
-    let mut sample = aimed_at(&[], &mut Random::of(2));
+    let mut sample = aimed_at(&RuleList::default(), &mut Random::of(2));
     sample.arrival.length = 16_383;
-    let host = host(&[rule_for(&sample, Action::Pass)]).expect("one rule fits");
+    let mut host =
+        host(&RuleList::of(vec![rule_for(&sample, Action::Pass)])).expect("one rule fits");
     for (length, matches) in [
         (16_382, false),
         (16_383, true),
@@ -144,7 +152,7 @@ fn lengths_beyond_the_last_that_is_told_apart_count_as_that_one() {
             ..sample.arrival
         };
         assert_eq!(
-            found(&host, &sample.headers, arrival).is_some(),
+            found(&mut host, &sample.headers, arrival).is_some(),
             matches,
             "{length}"
         );
@@ -154,21 +162,18 @@ fn lengths_beyond_the_last_that_is_told_apart_count_as_that_one() {
 #[test]
 fn a_prefix_means_the_same_to_the_compiler_and_to_the_reference() {
     let mut runner = TestRunner::deterministic();
-    let result = runner.run(&(rules(), any::<u64>()), |(rules, seed)| {
+    let result = runner.run(&(sets(), any::<u64>()), |(sets, seed)| {
         let mut random = Random::of(seed);
-        let nets = rules
-            .iter()
-            .flat_map(|rule| rule.matches.source.clone().unwrap_or_default());
-        for net in nets {
+        for net in sets.into_iter().flat_map(|set| set.prefixes) {
             let matches = RuleMatch {
-                source: Some(vec![net]),
+                source: Some(Addresses::within(vec![net])),
                 ..RuleMatch::default()
             };
-            let rule = [Rule {
+            let rule = RuleList::of(vec![Rule {
                 matches,
                 name: String::new(),
                 action: Action::Pass,
-            }];
+            }]);
             for _ in 0..20 {
                 let Sample { headers, arrival } = aimed_at(&rule, &mut random);
                 let matches = reference::first_match(&rule, &INTERFACES, &headers, arrival);
@@ -183,13 +188,167 @@ fn a_prefix_means_the_same_to_the_compiler_and_to_the_reference() {
 #[test]
 fn a_frame_built_from_headers_is_parsed_into_these_headers() {
     let mut runner = TestRunner::deterministic();
-    let result = runner.run(&(rules(), any::<u64>()), |(rules, seed)| {
+    let result = runner.run(&(rules(), any::<u64>()), |(list, seed)| {
         let mut random = Random::of(seed);
         for _ in 0..50 {
-            let (sample, frame) = aimed_at(&rules, &mut random).frame(3_000);
+            let (sample, frame) = aimed_at(&list, &mut random).frame(3_000);
             prop_assert_eq!(parse(&frame[..]), Ok(sample.headers));
         }
         Ok(())
     });
     result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Whether the stages and the reference agree on this, about a rule that matches so.
+fn takes(matches: RuleMatch, sets: &[Set], headers: Headers) -> bool {
+    let list = RuleList {
+        rules: vec![Rule {
+            name: String::new(),
+            matches,
+            action: Action::Pass,
+        }],
+        sets: sets.to_vec(),
+    };
+    let arrival = Arrival {
+        interface: INTERFACES[0],
+        length: 100,
+    };
+    let by_stages = found(&mut host(&list).expect("one rule fits"), &headers, arrival).is_some();
+    let by_reference = reference::first_match(&list, &INTERFACES, &headers, arrival).is_some();
+    assert_eq!(by_stages, by_reference, "{list:?} {headers:?}");
+    by_stages
+}
+
+/// A UDP packet from this address.
+fn from(source: &str) -> Headers {
+    let mut headers = aimed_at(&RuleList::default(), &mut Random::of(3)).headers;
+    headers.source = match source.parse().expect("an address") {
+        IpAddr::V4(address) => ipv4_mapped(address.octets()),
+        IpAddr::V6(address) => address.octets(),
+    };
+    Headers {
+        protocol: 17,
+        fragment: Fragment::Whole,
+        ports: Some(Ports {
+            source: 1,
+            destination: 9000,
+        }),
+        tcp_flags: None,
+        icmp_type: None,
+        vlan: None,
+        ..headers
+    }
+}
+
+#[test]
+fn all_but_a_prefix_is_all_of_the_other_family_too() {
+    let nested = Set::new(
+        "nested",
+        ["10.0.0.0/8", "10.1.0.0/16"]
+            .map(|text| text.parse().expect("a prefix"))
+            .into(),
+    );
+    let empty = Set::new("empty", Vec::new());
+    let sets = [nested, empty];
+    let all_but = |prefixes: &[&str], sets: &[usize]| RuleMatch {
+        source: Some(Addresses {
+            negated: true,
+            prefixes: prefixes
+                .iter()
+                .map(|text| text.parse().expect("a prefix"))
+                .collect(),
+            sets: sets.to_vec(),
+        }),
+        ..RuleMatch::default()
+    };
+    let takes = |prefixes: &[&str], of_sets: &[usize], source: &str| {
+        takes(all_but(prefixes, of_sets), &sets, from(source))
+    };
+    for (source, taken) in [
+        ("10.0.0.0", false),
+        ("10.1.2.3", false),
+        ("10.255.255.255", false),
+        ("9.255.255.255", true),
+        ("11.0.0.0", true),
+        ("::", true),
+        ("2001:db8::1", true),
+    ] {
+        assert_eq!(takes(&[], &[0], source), taken, "{source}");
+        assert!(takes(&[], &[1], source), "all but nothing: {source}");
+    }
+    assert!(takes(&["::/0"], &[], "192.0.2.1"));
+    assert!(!takes(&["::/0"], &[], "2001:db8::1"));
+    assert!(takes(&["0.0.0.0/0"], &[], "2001:db8::1"));
+    assert!(!takes(&["0.0.0.0/0"], &[], "192.0.2.1"));
+    assert!(!takes(&["0.0.0.0/0", "::/0"], &[0], "192.0.2.1"));
+}
+
+#[test]
+fn packets_without_a_field_match_no_rule_that_looks_at_it_negated_or_not() {
+    fn none_of<T: Copy>(value: T) -> Accepts<Range<T>> {
+        Accepts::none_of(vec![Range {
+            first: value,
+            last: value,
+        }])
+    }
+    let udp = from("192.0.2.1");
+    let later = Headers {
+        fragment: Fragment::Later,
+        ports: None,
+        ..udp
+    };
+    let not_9000 = || RuleMatch {
+        destination_port: Some(none_of(9000)),
+        ..RuleMatch::default()
+    };
+    let not_9001 = || RuleMatch {
+        destination_port: Some(none_of(9001)),
+        ..RuleMatch::default()
+    };
+    assert!(!takes(not_9000(), &[], udp));
+    assert!(takes(not_9001(), &[], udp));
+    assert!(!takes(not_9000(), &[], later));
+
+    let not_vlan_7 = || RuleMatch {
+        vlan: Some(none_of(7)),
+        ..RuleMatch::default()
+    };
+    let tagged = |vlan| Headers {
+        vlan: Some(vlan),
+        ..udp
+    };
+    assert!(!takes(not_vlan_7(), &[], udp));
+    assert!(!takes(not_vlan_7(), &[], tagged(7)));
+    assert!(takes(not_vlan_7(), &[], tagged(4095)));
+
+    let not_syn = || RuleMatch {
+        tcp_flags: Some(TcpFlagsMatch {
+            negated: true,
+            mask: 0x12,
+            set: 0x02,
+        }),
+        ..RuleMatch::default()
+    };
+    let tcp = |flags| Headers {
+        protocol: 6,
+        tcp_flags: Some(flags),
+        ..udp
+    };
+    assert!(!takes(not_syn(), &[], udp));
+    assert!(!takes(not_syn(), &[], tcp(0x02)));
+    assert!(takes(not_syn(), &[], tcp(0x12)));
+
+    let not_echo = || RuleMatch {
+        icmp_type: Some(none_of(8)),
+        ..RuleMatch::default()
+    };
+    let icmp = |number| Headers {
+        protocol: 1,
+        ports: None,
+        icmp_type: Some(number),
+        ..udp
+    };
+    assert!(!takes(not_echo(), &[], udp));
+    assert!(!takes(not_echo(), &[], icmp(8)));
+    assert!(takes(not_echo(), &[], icmp(255)));
 }

@@ -5,9 +5,9 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use stormbolt::lab::require_root;
 use stormbolt_common::outcome::Outcome;
-use stormbolt_control::policy::{Action, Rule};
+use stormbolt_control::policy::Action;
 use stormbolt_tests::counters::Watched;
-use stormbolt_tests::policies::{CLASSES, INTERFACES, rules};
+use stormbolt_tests::policies::{CLASSES, INTERFACES, RuleList, rules};
 use stormbolt_tests::random::Random;
 use stormbolt_tests::reference;
 use stormbolt_tests::samples::{aimed_at, rule_for};
@@ -33,12 +33,12 @@ fn outcome_of(action: Action) -> Outcome {
 
 /// Sends a packet aimed at one of the rules, checks what becomes of it, and says whether a rule
 /// matched.
-fn check_one(both: &mut SideBySide, rules: &[Rule], random: &mut Random) -> bool {
-    let (sample, frame) = aimed_at(rules, random).frame(LONGEST_FRAME);
+fn check_one(both: &mut SideBySide, list: &RuleList, random: &mut Random) -> bool {
+    let (sample, frame) = aimed_at(list, random).frame(LONGEST_FRAME);
     both.arrive_on(Some(sample.arrival.interface));
     let (outcome, moved) = both.run("random packet", &frame);
-    let expected = reference::first_match(rules, &INTERFACES, &sample.headers, sample.arrival);
-    let message = || format!("{sample:?}\n{}\n{rules:#?}", hex(&frame));
+    let expected = reference::first_match(list, &INTERFACES, &sample.headers, sample.arrival);
+    let message = || format!("{sample:?}\n{}\n{list:#?}", hex(&frame));
 
     let matched: Vec<u32> = moved.rules.iter().map(|(rule, _)| *rule).collect();
     assert_eq!(
@@ -47,7 +47,7 @@ fn check_one(both: &mut SideBySide, rules: &[Rule], random: &mut Random) -> bool
         "{}",
         message()
     );
-    let action = expected.map_or(Action::Class(0), |position| rules[position].action);
+    let action = expected.map_or(Action::Class(0), |position| list.rules[position].action);
     assert_eq!(outcome, outcome_of(action), "{}", message());
     let class = match action {
         Action::Class(class) => u32::try_from(class).ok(),
@@ -70,18 +70,18 @@ fn the_loaded_program_finds_the_first_matching_rule() {
     let mut random = Random::of(5);
     let (mut generation, mut packets, mut hits, mut longest) = (0, 0, 0, 0);
     while generation < POLICIES {
-        let rules = rules()
+        let list = rules()
             .new_tree(&mut runner)
             .expect("the strategy rejects nothing")
             .current();
-        let Ok(tables) = of_rules(&rules, &INTERFACES, generation + 1) else {
+        let Ok(tables) = of_rules(&list, &INTERFACES, generation + 1) else {
             continue;
         };
         generation += 1;
         both.install(&tables);
-        longest = longest.max(rules.len());
+        longest = longest.max(list.rules.len());
         for _ in 0..PACKETS_A_POLICY {
-            hits += u32::from(check_one(&mut both, &rules, &mut random));
+            hits += u32::from(check_one(&mut both, &list, &mut random));
             packets += 1;
         }
     }
@@ -103,18 +103,19 @@ fn a_rule_with_exactly_a_packets_values_matches_it_in_the_loaded_program() {
     for generation in 1..=8 {
         let packets: Vec<_> = (0..1024_u16)
             .map(|number| {
-                let mut sample = aimed_at(&[], &mut random);
+                let mut sample = aimed_at(&RuleList::default(), &mut random);
                 // No two alike: a rule for an untagged packet takes a tagged one too.
                 let [.., high, low] = &mut sample.headers.source;
                 [*high, *low] = number.to_be_bytes();
                 sample.frame(LONGEST_FRAME)
             })
             .collect();
-        let rules: Vec<Rule> = packets
+        let rules = packets
             .iter()
             .map(|(sample, _)| rule_for(sample, Action::Drop))
             .collect();
-        let tables = of_rules(&rules, &INTERFACES, generation).expect("the rules fit");
+        let tables =
+            of_rules(&RuleList::of(rules), &INTERFACES, generation).expect("the rules fit");
         both.install(&tables);
         for (position, (sample, frame)) in packets.iter().enumerate() {
             both.arrive_on(Some(sample.arrival.interface));

@@ -116,6 +116,38 @@ fn check_is_content_with_a_valid_policy_and_78_is_for_no_file_too() {
     );
 }
 
+/// A policy with a set out of a file that rules negate, and the folder that it is in.
+fn with_set_file(prefixes: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("bogons.txt"), prefixes).expect("the file is written");
+    let path = folder.path().join("policy.toml");
+    let text = policy(CLASSES).replace("protocol = ", "src = \"!@bogons\"\nprotocol = ");
+    std::fs::write(
+        &path,
+        format!("{text}\n[set.bogons]\nfile = \"bogons.txt\"\n"),
+    )
+    .expect("the file is written");
+    let path = path.to_str().expect("the path is text").to_owned();
+    (folder, path)
+}
+
+#[test]
+fn check_shows_the_file_of_a_set_with_line_and_column_of_a_mistake() {
+    let (folder, path) = with_set_file("10.0.0.0/8\n\n  10.0.0.0/33 # too long\n");
+    let file = folder.path().join("bogons.txt");
+    let finished = run(&["check", &path]).with_code(78);
+    let place = format!("{}:3:3: error: `10.0.0.0/33` is not", file.display());
+    assert!(finished.stdout.contains(&place), "{finished:?}");
+
+    let document = run(&["check", "-o", "json", &path]).with_code(78).json();
+    let finding = &document["findings"][0];
+    assert_eq!(finding["file"], file.to_str().unwrap());
+    assert_eq!(
+        (&finding["line"], &finding["column"]),
+        (&3.into(), &3.into())
+    );
+}
+
 #[test]
 fn the_help_of_every_command_has_an_example() {
     for command in [
@@ -127,6 +159,7 @@ fn the_help_of_every_command_has_an_example() {
         &["show", "interfaces"],
         &["show", "classes"],
         &["show", "rules"],
+        &["show", "sets"],
         &["show", "cpus"],
         &["class"],
         &["class", "set"],
@@ -247,4 +280,64 @@ fn tables_have_the_names_of_what_they_show_and_no_colour_in_a_pipe() {
         }
         assert!(!shown.contains('\x1b'), "{shown}");
     }
+}
+
+#[test]
+fn a_set_out_of_a_file_is_applied_listed_and_exported_and_only_its_changes_are_told() {
+    if !require_root("a_set_out_of_a_file_is_applied_listed_and_exported") {
+        return;
+    }
+    let lab = Lab::new();
+    let daemon = Daemon::start(&lab, &policy(CLASSES));
+    let (folder, path) = with_set_file("10.0.0.0/8\n192.0.2.1\n2001:db8::/32\n");
+    let applied = daemon.cli(&["apply", &path]).with_code(0).stdout;
+    assert_eq!(
+        applied,
+        "set bogons: defined with 3 prefixes\napplied, generation 2\n"
+    );
+    std::fs::write(folder.path().join("bogons.txt"), "10.0.0.0/8\n::1\n::2\n").unwrap();
+    let dry_run = daemon
+        .cli(&["apply", "--dry-run", &path])
+        .with_code(0)
+        .stdout;
+    let changes = "set bogons: 2 prefixes would be added, 2 would be removed\n";
+    assert!(dry_run.starts_with(changes), "{dry_run}");
+
+    let sets = daemon
+        .cli(&["show", "sets", "-o", "json"])
+        .with_code(0)
+        .json();
+    assert_eq!(keys(&sets), ["sets", "version"]);
+    let set = &sets["sets"][0];
+    assert_eq!(keys(set), sorted("name ipv4_prefixes ipv6_prefixes rules"));
+    assert_eq!(
+        (&set["ipv4_prefixes"], &set["ipv6_prefixes"]),
+        (&2.into(), &1.into())
+    );
+    assert_eq!(set["rules"][0], "web");
+    let rules = daemon.cli(&["show", "rules"]).with_code(0).stdout;
+    assert!(rules.contains("src=!@bogons"), "{rules}");
+    let exported = daemon.client().policy().unwrap();
+    assert!(
+        exported.contains("[set.bogons]\nprefixes = [\"10.0.0.0/8\","),
+        "{exported}"
+    );
+}
+
+#[test]
+fn the_daemon_reads_the_files_of_sets_beside_its_own_policy_file() {
+    if !require_root("the_daemon_reads_the_files_of_sets") {
+        return;
+    }
+    let lab = Lab::new();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "10.0.0.0/8\n").unwrap();
+    let set = format!("[set.a]\nfile = \"{}\"\n", file.path().display());
+    let daemon = Daemon::start(&lab, &policy(&format!("{CLASSES}{set}")));
+    let sets = daemon.cli(&["show", "sets"]).with_code(0).stdout;
+    assert!(
+        sets.lines()
+            .any(|line| line.split_whitespace().eq(["a", "1", "0", "-"])),
+        "{sets}"
+    );
 }

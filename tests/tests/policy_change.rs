@@ -8,9 +8,10 @@ use stormbolt::datapath::{Datapath, PolicyTables, TestRunner};
 use stormbolt::lab::require_root;
 use stormbolt_common::limits::cell;
 use stormbolt_common::outcome::Outcome;
-use stormbolt_control::policy::{Action, Range, Rule, RuleMatch};
+use stormbolt_control::policy::{Accepts, Action, Addresses, Range, Rule, RuleMatch};
 use stormbolt_tests::packet::{Ipv4, udp};
-use stormbolt_tests::tables::{counter_of, of_rules};
+use stormbolt_tests::policies::RuleList;
+use stormbolt_tests::tables::{TABLE_BYTES, counter_of, of_rules};
 
 const CHANGES: u32 = 100;
 const FRAMES_A_RUN: u32 = 2_000;
@@ -31,15 +32,15 @@ fn policy(which: usize, generation: u32) -> PolicyTables {
         Rule {
             name: String::new(),
             matches: RuleMatch {
-                source: Some(vec![
+                source: Some(Addresses::within(vec![
                     if ours { "192.0.2.0/24" } else { "10.0.0.0/8" }
                         .parse()
                         .expect("a prefix"),
-                ]),
-                destination_port: Some(vec![Range {
+                ])),
+                destination_port: Some(Accepts::any_of(vec![Range {
                     first: port,
                     last: port,
-                }]),
+                }])),
                 ..RuleMatch::default()
             },
             action: if ours {
@@ -49,7 +50,7 @@ fn policy(which: usize, generation: u32) -> PolicyTables {
             },
         }
     };
-    let rules: Vec<Rule> = (0..200).map(rule).collect();
+    let rules = RuleList::of((0..200).map(rule).collect());
     let mut tables = of_rules(&rules, &[0], generation).expect("the rules fit");
     // A packet that meets a half-written policy would end here, and show.
     tables.header.default_class = 7;
@@ -80,7 +81,7 @@ fn no_packet_is_lost_or_sees_a_mixture_while_policies_change() {
     if !require_root("no_packet_is_lost_or_sees_a_mixture_while_policies_change") {
         return;
     }
-    let mut datapath = Datapath::load(1).expect("the program loads");
+    let mut datapath = Datapath::load(1, TABLE_BYTES).expect("the program loads");
     datapath.set_interface(1, Some(0));
     datapath
         .install(&policy(0, 1))
@@ -135,7 +136,7 @@ fn the_policy_before_is_out_of_use_when_install_returns() {
     if !require_root("the_policy_before_is_out_of_use_when_install_returns") {
         return;
     }
-    let mut datapath = Datapath::load(1).expect("the program loads");
+    let mut datapath = Datapath::load(1, TABLE_BYTES).expect("the program loads");
     datapath.set_interface(1, Some(0));
     datapath
         .install(&policy(0, 1))

@@ -5,3 +5,5 @@
 #[cfg(feature = "cli")]
 pub mod commands;
 pub mod ebpf;
+#[cfg(feature = "rulesets")]
+pub mod rulesets;

@@ -40,6 +40,7 @@ fn policy(classes: Vec<Class>) -> Policy {
         interval: INTERVAL,
         interfaces: vec![interface("eth0"), interface("eth1")],
         classes,
+        sets: vec![],
         rules: vec![],
         default_class: 0,
         malformed: Malformed::Drop,

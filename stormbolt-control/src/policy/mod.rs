@@ -7,10 +7,12 @@
 mod class;
 mod interface;
 mod rule;
+mod set;
 
 pub use class::{Class, CpuSet};
 pub use interface::{AttachMode, Interface};
-pub use rule::{Action, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
+pub use rule::{Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
+pub use set::{MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Set, SetChange, SetChangeKind, set_changes};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +28,10 @@ pub struct Policy {
     /// Classes; at least one, at most [`stormbolt_common::limits::MAX_CLASSES`]. Rules and
     /// `default_class` refer to them by position.
     pub classes: Vec<Class>,
-    /// Rules, first match wins; at most [`stormbolt_common::limits::MAX_RULES`]. Sets are already
-    /// resolved to their prefixes.
+    /// Named sets of prefixes, at most [`MAX_SETS_PREFIXES`] prefixes in all. Rules refer to them by
+    /// position.
+    pub sets: Vec<Set>,
+    /// Rules, first match wins; at most [`stormbolt_common::limits::MAX_RULES`].
     pub rules: Vec<Rule>,
     /// Position of the class of packets that no rule matches.
     pub default_class: usize,

@@ -3,6 +3,8 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::set::Set;
+
 /// A rule: packets that meet every given field take its action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
@@ -26,35 +28,99 @@ pub enum Action {
     Drop,
 }
 
-/// The fields of a rule. `None` accepts everything; a list accepts what any of its entries does,
-/// so an empty list (an empty set of prefixes) accepts nothing.
+/// The fields of a rule. `None` accepts everything.
+///
+/// A packet that does not have a field at all (no ports, untagged, not TCP, not ICMP) is accepted
+/// by no rule that looks at it, negated or not, like in nftables and iptables: there, too, a match
+/// on ports implies that the packet has some.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RuleMatch {
-    /// Source prefixes, host bits zero.
-    pub source: Option<Vec<IpNet>>,
-    /// Destination prefixes, host bits zero.
-    pub destination: Option<Vec<IpNet>>,
+    /// Source addresses.
+    pub source: Option<Addresses>,
+    /// Destination addresses.
+    pub destination: Option<Addresses>,
     /// Source ports. Packets without ports (ICMP, later fragments) never match.
-    pub source_port: Option<Vec<Range<u16>>>,
+    pub source_port: Option<Accepts<Range<u16>>>,
     /// Destination ports, likewise.
-    pub destination_port: Option<Vec<Range<u16>>>,
+    pub destination_port: Option<Accepts<Range<u16>>>,
     /// IP protocol numbers of the transport header.
-    pub protocol: Option<Vec<u8>>,
+    pub protocol: Option<Accepts<u8>>,
     /// Differentiated services code points, 0 to 63.
-    pub dscp: Option<Vec<Range<u8>>>,
+    pub dscp: Option<Accepts<Range<u8>>>,
     /// VLAN identifiers of the outer tag, 0 to 4095. Untagged packets never match.
-    pub vlan: Option<Vec<Range<u16>>>,
+    pub vlan: Option<Accepts<Range<u16>>>,
     /// TCP flags. Packets that do not carry a TCP header never match.
     pub tcp_flags: Option<TcpFlagsMatch>,
-    /// Place in a fragmented datagram.
-    pub fragment: Option<FragmentMatch>,
+    /// Places in a fragmented datagram.
+    pub fragment: Option<Accepts<FragmentMatch>>,
     /// ICMP or ICMPv6 types. Packets that do not carry such a header never match.
-    pub icmp_type: Option<Vec<Range<u8>>>,
+    pub icmp_type: Option<Accepts<Range<u8>>>,
     /// Frame lengths in bytes, Ethernet header included, FCS excluded. All lengths from
     /// [`stormbolt_common::classifier::MAX_LENGTH`] up count as that one.
-    pub length: Option<Vec<Range<u16>>>,
+    pub length: Option<Accepts<Range<u16>>>,
     /// Positions of interfaces in [`super::Policy::interfaces`].
-    pub interface: Option<Vec<usize>>,
+    pub interface: Option<Accepts<usize>>,
+}
+
+/// The values of a field that a rule accepts: any of those listed, or all but those.
+///
+/// An empty list accepts nothing, and negated everything that has the field.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Accepts<T> {
+    /// Whether everything is accepted but what is listed.
+    pub negated: bool,
+    /// What is listed.
+    pub any_of: Vec<T>,
+}
+
+impl<T> Accepts<T> {
+    /// Accepts what any of the entries does.
+    pub const fn any_of(any_of: Vec<T>) -> Self {
+        Self {
+            negated: false,
+            any_of,
+        }
+    }
+
+    /// Accepts what none of the entries does.
+    pub const fn none_of(any_of: Vec<T>) -> Self {
+        Self {
+            negated: true,
+            any_of,
+        }
+    }
+}
+
+/// The addresses that a rule accepts: those in any of the prefixes and sets, or all but those.
+///
+/// An IPv4 prefix has IPv4 addresses only and an IPv6 prefix IPv6 addresses only, `::/0` too. So
+/// all but some IPv4 prefixes includes every IPv6 address, and the other way round.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Addresses {
+    /// Whether every address is accepted but those in the prefixes and sets.
+    pub negated: bool,
+    /// Prefixes, host bits zero.
+    pub prefixes: Vec<IpNet>,
+    /// Positions of sets in [`super::Policy::sets`].
+    pub sets: Vec<usize>,
+}
+
+impl Addresses {
+    /// Accepts the addresses in any of the prefixes.
+    pub const fn within(prefixes: Vec<IpNet>) -> Self {
+        Self {
+            negated: false,
+            prefixes,
+            sets: Vec::new(),
+        }
+    }
+
+    /// The prefixes named here and those of the sets, as often as they are named.
+    pub fn all_prefixes<'a>(&'a self, sets: &'a [Set]) -> impl Iterator<Item = IpNet> + 'a {
+        let sets = self.sets.iter().filter_map(|&position| sets.get(position));
+        let of_sets = sets.flat_map(|set| set.prefixes.iter());
+        self.prefixes.iter().chain(of_sets).copied()
+    }
 }
 
 /// An inclusive range.
@@ -73,9 +139,11 @@ impl<T: PartialOrd> Range<T> {
     }
 }
 
-/// Matches when `flags & mask == set`, with FIN in the lowest bit.
+/// Matches when `flags & mask == set`, or, negated, when not. FIN is in the lowest bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TcpFlagsMatch {
+    /// Whether all other combinations of flags are meant.
+    pub negated: bool,
     /// The flags that are looked at.
     pub mask: u8,
     /// Those of them that must be set; the others must not.

@@ -1,15 +1,20 @@
-//! Finds the first rule that a packet matches, as the conjunction of one bitmap per field.
+//! Finds the first rule that a packet matches: a walk down a few decision trees.
 //!
-//! The structure is explained at [`stormbolt_common::classifier`]. The cost depends on which fields
-//! the policy's rules look at and on the position of the first match in steps of 64 rules.
+//! The structure is explained at [`stormbolt_common::classifier`]. The cost depends on the depth of
+//! the trees, which the compiler keeps low, and hardly on the number of rules or of prefixes.
 
-use stormbolt_common::classifier::{
-    BITMAP_WORDS, Field, MAX_LENGTH, NO_PORT, NOT_ICMP, NOT_TCP, RuleBitmap, UNTAGGED,
-};
-use stormbolt_common::policy::{PolicyHeader, RuleEntry};
+mod conditions;
+mod key;
+mod walk;
+mod word;
 
-use crate::parse::Headers;
+use stormbolt_common::classifier::{Edge, Kind, TREES, lane};
+use stormbolt_common::policy::{DESTINATION_SETS, PolicyHeader, RuleEntry, SOURCE_SETS};
+
 use crate::tables::Rules;
+use conditions::Best;
+pub use key::fill;
+use walk::walk;
 
 /// What rules look at beside the headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,122 +29,88 @@ pub struct Arrival {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableMissing;
 
-/// The first matching rule, or `None` where no rule matches.
+/// The first rule that matches the packet in the lanes, or `None` where no rule matches.
 ///
 /// # Errors
-/// A bitmap is missing, which only a half-written policy could cause.
+/// The trees lead outside of the tables, which only a half-written policy could cause.
 #[inline(always)]
 pub fn classify<R: Rules>(
     policy: &PolicyHeader,
-    rules: &R,
-    headers: &Headers,
-    arrival: Arrival,
+    rules: &mut R,
 ) -> Result<Option<RuleEntry>, TableMissing> {
-    if policy.bitmap_words == 0 {
-        return Ok(None);
+    rules.search(policy.used_sets).result()
+}
+
+/// What a search of the trees for the packet in the lanes comes to, as one word: in the kernel the
+/// search is a function of its own, which the verifier follows once and not again for every way
+/// through the parser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found(pub u64);
+
+impl Found {
+    /// No rule matches. The lower half is no verdict.
+    const NOTHING: Self = Self(0xffff_fffd);
+    /// The trees lead outside of the tables. The lower half is no verdict.
+    pub const BROKEN: Self = Self(0xffff_fffc);
+
+    #[inline(always)]
+    fn rule(entry: RuleEntry) -> Self {
+        Self(u64::from(entry.verdict) | u64::from(entry.counter) << 32)
     }
-    let bitmaps = lookup(policy, rules, headers, arrival).ok_or(TableMissing)?;
-    match first_match(policy.bitmap_words, &bitmaps) {
-        None => Ok(None),
-        Some(rule) => rules.rule(rule).map(Some).ok_or(TableMissing),
+
+    #[inline(always)]
+    fn result(self) -> Result<Option<RuleEntry>, TableMissing> {
+        match self {
+            Self::BROKEN => Err(TableMissing),
+            Self::NOTHING => Ok(None),
+            Self(entry) => Ok(Some(RuleEntry {
+                verdict: word::low(entry),
+                counter: word::high(entry),
+            })),
+        }
     }
 }
 
-/// The bitmap of each field's value, in the order of [`Field::ALL`].
+/// Searches the trees for the packet in the lanes.
 #[inline(always)]
-fn lookup<'a, R: Rules>(
-    policy: &PolicyHeader,
-    rules: &'a R,
-    headers: &Headers,
-    arrival: Arrival,
-) -> Option<[&'a RuleBitmap; 12]> {
-    let all = rules.all()?;
-    let uses = |field: Field| policy.used_fields & field.bit() != 0;
-    let of_value = |field: Field, value: u32| {
-        if uses(field) {
-            rules.of_value(field, value)
-        } else {
-            Some(all)
-        }
-    };
-    let source = if uses(Field::Source) {
-        rules.of_source(&headers.source)?
-    } else {
-        all
-    };
-    let destination = if uses(Field::Destination) {
-        rules.of_destination(&headers.destination)?
-    } else {
-        all
-    };
-    let (source_port, destination_port) = match headers.ports {
-        Some(ports) => (u32::from(ports.source), u32::from(ports.destination)),
-        None => (NO_PORT, NO_PORT),
-    };
-    Some([
-        source,
-        destination,
-        of_value(Field::SourcePort, source_port)?,
-        of_value(Field::DestinationPort, destination_port)?,
-        of_value(Field::Protocol, u32::from(headers.protocol))?,
-        of_value(Field::Dscp, u32::from(headers.dscp))?,
-        of_value(Field::Vlan, headers.vlan.map_or(UNTAGGED, u32::from))?,
-        of_value(
-            Field::TcpFlags,
-            headers.tcp_flags.map_or(NOT_TCP, u32::from),
-        )?,
-        of_value(Field::Fragment, fragment_value(headers))?,
-        of_value(
-            Field::IcmpType,
-            headers.icmp_type.map_or(NOT_ICMP, u32::from),
-        )?,
-        of_value(
-            Field::Length,
-            if arrival.length < MAX_LENGTH {
-                arrival.length
-            } else {
-                MAX_LENGTH
-            },
-        )?,
-        of_value(Field::Interface, arrival.interface)?,
-    ])
-}
-
-#[inline(always)]
-#[expect(
-    clippy::as_conversions,
-    reason = "the discriminant is the value in the table"
-)]
-const fn fragment_value(headers: &Headers) -> u32 {
-    headers.fragment as u32
-}
-
-/// Number of the lowest bit that is set in all bitmaps.
-#[inline(always)]
-fn first_match(bitmap_words: u32, bitmaps: &[&RuleBitmap; 12]) -> Option<u32> {
-    let [b0, b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11] = bitmaps;
-    let mut number = 0;
-    for word in 0..BITMAP_WORDS {
-        if number >= bitmap_words * 64 {
-            return None;
-        }
-        let at = |bitmap: &RuleBitmap| bitmap.words.get(word).copied().unwrap_or(0);
-        let matching = at(b0)
-            & at(b1)
-            & at(b2)
-            & at(b3)
-            & at(b4)
-            & at(b5)
-            & at(b6)
-            & at(b7)
-            & at(b8)
-            & at(b9)
-            & at(b10)
-            & at(b11);
-        if matching != 0 {
-            return Some(number + matching.trailing_zeros());
-        }
-        number += 64;
+pub fn search<R: Rules>(rules: &mut R, used_sets: u32) -> Found {
+    match best_of_trees(rules, used_sets) {
+        None => Found::BROKEN,
+        Some(best) => best.rule().map_or(Found::NOTHING, Found::rule),
     }
-    None
+}
+
+#[inline(always)]
+fn best_of_trees<R: Rules>(rules: &mut R, used_sets: u32) -> Option<Best> {
+    let is_ipv4 = key::is_ipv4(rules);
+    let sets = rules.roots(is_ipv4)?.sets;
+    if used_sets & SOURCE_SETS != 0 {
+        let class = sets_of(rules, sets, lane::SOURCE)?;
+        rules.set_lane(lane::SOURCE_SETS, class);
+    }
+    if used_sets & DESTINATION_SETS != 0 {
+        let class = sets_of(rules, sets, lane::DESTINATION)?;
+        rules.set_lane(lane::DESTINATION_SETS, class);
+    }
+    let roots = &rules.roots(is_ipv4)?.rules;
+    let mut best = Best::NOTHING;
+    for tree in 0..TREES {
+        let root = roots.get(tree).copied().unwrap_or(Edge::NOTHING);
+        let end = walk(rules, root, 0)?;
+        if end.kind() == Kind::Leaf && end.priority_high() <= best.priority >> 16 {
+            best = conditions::first(rules, end, is_ipv4, best)?;
+        }
+    }
+    Some(best)
+}
+
+/// The class of sets of the address that begins at lane `address`.
+#[inline(always)]
+fn sets_of<R: Rules>(rules: &R, root: Edge, address: u32) -> Option<u32> {
+    let end = walk(rules, root, address)?;
+    match end.kind() {
+        Kind::Value => Some(end.base()),
+        Kind::Nothing => Some(0),
+        Kind::Bits | Kind::Range | Kind::Choice | Kind::Leaf => None,
+    }
 }

@@ -3,16 +3,13 @@
 //! Names are those that `stormbolt/src/datapath/maps.rs` looks up; a test loads the object and finds
 //! each.
 
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap, LpmTrie};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap};
 use aya_ebpf::macros::btf_map;
-use stormbolt_common::Address;
-use stormbolt_common::classifier::{DIRECT_ENTRIES, RuleBitmap};
+use stormbolt_common::classifier::{Block, Lanes};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
-use stormbolt_common::limits::{
-    MAX_BITMAPS, MAX_CELLS, MAX_CPUS, MAX_IFINDEX, MAX_PREFIXES, MAX_RULES, MAX_SLOTS,
-};
+use stormbolt_common::limits::{MAX_CELLS, MAX_CPUS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::{ClassRate, SharedBucket};
-use stormbolt_common::policy::{Active, POLICY_SLOTS, PolicyHeader, RuleEntry};
+use stormbolt_common::policy::{Active, FamilyRoots, POLICY_SLOTS, PolicyHeader};
 
 /// `BPF_F_MMAPABLE`: user space reads and writes the array as memory.
 const MMAPABLE: usize = 1 << 10;
@@ -35,41 +32,28 @@ pub(super) static INTERFACES: Array<u32, { entries(MAX_IFINDEX) }, MMAPABLE> = A
 
 /// Per policy: its head.
 #[btf_map]
-pub(super) static POLICIES: ArrayOfMaps<Array<PolicyHeader, 1>, SLOTS> = ArrayOfMaps::new();
+pub(super) static POLICIES: Array<PolicyHeader, SLOTS> = Array::new();
 
-/// Per policy: what each rule does.
+/// Per policy: the roots of its trees, per address family.
 #[btf_map]
-pub(super) static RULES: ArrayOfMaps<Array<RuleEntry, { entries(MAX_RULES) }, MMAPABLE>, SLOTS> =
-    ArrayOfMaps::new();
+pub(super) static ROOTS: Array<FamilyRoots, { 2 * SLOTS }> = Array::new();
+
+/// Per CPU: the header values of the packet that it has. User space gives the number of CPUs.
+#[btf_map]
+pub(super) static LANES: Array<Lanes, 1> = Array::new();
 
 /// Per policy: the rate of each class on each interface.
 #[btf_map]
-pub(super) static RATES: ArrayOfMaps<Array<ClassRate, { entries(MAX_CELLS) }, MMAPABLE>, SLOTS> =
-    ArrayOfMaps::new();
+pub(super) static RATES: Array<ClassRate, { SLOTS * entries(MAX_CELLS) }, MMAPABLE> = Array::new();
 
-/// Per policy: bitmap numbers by field value.
+/// The compiled rules and sets of all policies. User space gives the number of blocks.
 #[btf_map]
-pub(super) static DIRECT: ArrayOfMaps<Array<u32, { entries(DIRECT_ENTRIES) }, MMAPABLE>, SLOTS> =
-    ArrayOfMaps::new();
+pub(super) static BLOCKS: Array<Block, 1, MMAPABLE> = Array::new();
 
-/// Per policy: the rule bitmaps.
+/// Not read here: the kernel returns from a change to a map of maps only when no program can still
+/// see the state before it, and user space waits that way for packets to leave an old policy.
 #[btf_map]
-pub(super) static BITMAPS: ArrayOfMaps<
-    Array<RuleBitmap, { entries(MAX_BITMAPS) }, MMAPABLE>,
-    SLOTS,
-> = ArrayOfMaps::new();
-
-/// Per policy: bitmap numbers by source prefix.
-#[btf_map]
-pub(super) static SOURCES: ArrayOfMaps<LpmTrie<Address, u32, { entries(MAX_PREFIXES) }>, SLOTS> =
-    ArrayOfMaps::new();
-
-/// Per policy: bitmap numbers by destination prefix.
-#[btf_map]
-pub(super) static DESTINATIONS: ArrayOfMaps<
-    LpmTrie<Address, u32, { entries(MAX_PREFIXES) }>,
-    SLOTS,
-> = ArrayOfMaps::new();
+pub(super) static BARRIER: ArrayOfMaps<Array<u32, 1>, 1> = ArrayOfMaps::new();
 
 /// Shared buckets, per class and interface.
 #[btf_map]

@@ -5,6 +5,7 @@ mod atomic;
 mod clock;
 mod maps;
 pub(crate) mod packet;
+mod rules;
 pub(crate) mod tables;
 
 /// The object's licence: the helpers that are for GPL-compatible programs need it.

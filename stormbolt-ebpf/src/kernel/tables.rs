@@ -1,25 +1,25 @@
 //! The stages' tables, backed by maps.
 
 use aya_ebpf::bindings::xdp_action;
-use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::programs::XdpContext;
-use stormbolt_common::Address;
-use stormbolt_common::classifier::{Field, MATCH_ALL, RuleBitmap};
+use stormbolt_common::classifier::Block;
 use stormbolt_common::counters::{
     PacketCounter, cell_index, outcome_index, rule_index, slot_index,
 };
-use stormbolt_common::limits::MAX_IFINDEX;
+use stormbolt_common::limits::{MAX_IFINDEX, rate_index};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::SharedBucket;
-use stormbolt_common::policy::{PolicyHeader, RuleEntry, policy_slot};
+use stormbolt_common::policy::{FamilyRoots, PolicyHeader, policy_slot};
 use stormbolt_common::steer::cpu_of_entry;
+use stormbolt_ebpf::classify::Found;
 use stormbolt_ebpf::police::Bucket;
 use stormbolt_ebpf::tables::{ClassState, Rules, Tables};
 
 use super::atomic::compare_and_swap;
 use super::clock::KernelClock;
 use super::maps;
+use super::rules::{MapRules, search_rules};
 
 /// The maps, as one packet sees them: the generation is read once, here.
 pub(crate) struct MapTables {
@@ -27,11 +27,15 @@ pub(crate) struct MapTables {
     cpu: u32,
     generation: u32,
     hash_seed: u64,
+    rules: MapRules,
 }
 
 impl MapTables {
     #[inline(always)]
-    pub(crate) fn new(context: &XdpContext) -> Self {
+    /// `None`: the kernel has more CPUs than it said, so this one has no entries.
+    pub(crate) fn new(context: &XdpContext) -> Option<Self> {
+        // SAFETY: the helper takes no argument and cannot fail.
+        let cpu = unsafe { bpf_get_smp_processor_id() };
         let (generation, hash_seed) = match maps::ACTIVE.get_ptr(0) {
             Some(active) => {
                 // SAFETY: the map has one entry, which lives as long as the program. Read whole and
@@ -41,56 +45,45 @@ impl MapTables {
             }
             None => (0, 0),
         };
-        Self {
+        Some(Self {
             ifindex: u32::try_from(context.ingress_ifindex()).unwrap_or(u32::MAX),
-            // SAFETY: the helper takes no argument and cannot fail.
-            cpu: unsafe { bpf_get_smp_processor_id() },
+            cpu,
             generation,
             hash_seed,
-        }
+            rules: MapRules::new(policy_slot(generation), cpu)?,
+        })
     }
 
     #[inline(always)]
     const fn slot(&self) -> u32 {
         policy_slot(self.generation)
     }
-
-    #[inline(always)]
-    fn bitmap(&self, number: u32) -> Option<&RuleBitmap> {
-        maps::BITMAPS.get_value(self.slot(), &number)
-    }
 }
 
 impl Rules for MapTables {
     #[inline(always)]
-    fn of_value(&self, field: Field, value: u32) -> Option<&RuleBitmap> {
-        self.bitmap(*maps::DIRECT.get_value(self.slot(), &(field.base() + value))?)
+    fn block(&self, index: u32) -> Option<&Block> {
+        self.rules.block(index)
     }
 
     #[inline(always)]
-    fn of_source(&self, address: &Address) -> Option<&RuleBitmap> {
-        let number = maps::SOURCES
-            .get(self.slot())?
-            .get(&Key::new(128, *address))?;
-        self.bitmap(*number)
+    fn roots(&self, is_ipv4: bool) -> Option<&FamilyRoots> {
+        self.rules.roots(is_ipv4)
     }
 
     #[inline(always)]
-    fn of_destination(&self, address: &Address) -> Option<&RuleBitmap> {
-        let number = maps::DESTINATIONS
-            .get(self.slot())?
-            .get(&Key::new(128, *address))?;
-        self.bitmap(*number)
+    fn lane(&self, lane: u32) -> u32 {
+        self.rules.lane(lane)
     }
 
     #[inline(always)]
-    fn all(&self) -> Option<&RuleBitmap> {
-        self.bitmap(MATCH_ALL)
+    fn set_lane(&mut self, lane: u32, value: u32) {
+        self.rules.set_lane(lane, value);
     }
 
     #[inline(always)]
-    fn rule(&self, rule: u32) -> Option<RuleEntry> {
-        maps::RULES.get_value(self.slot(), &rule).copied()
+    fn search(&mut self, used_sets: u32) -> Found {
+        Found(search_rules(self.slot(), self.cpu, used_sets))
     }
 }
 
@@ -103,7 +96,7 @@ impl Tables for MapTables {
         if self.generation == 0 {
             return None;
         }
-        maps::POLICIES.get_value(self.slot(), &0).copied()
+        maps::POLICIES.get(self.slot()).copied()
     }
 
     #[inline(always)]
@@ -116,7 +109,7 @@ impl Tables for MapTables {
 
     #[inline(always)]
     fn class(&mut self, cell: u32) -> Option<ClassState<'_, MapBucket>> {
-        let rate = maps::RATES.get_value(self.slot(), &cell)?;
+        let rate = maps::RATES.get(rate_index(self.slot(), cell))?;
         let bucket = maps::BUCKETS.get_ptr_mut(cell)?;
         let cell = maps::CLASS_CELLS.get_ptr_mut(cell_index(self.cpu, cell))?;
         Some(ClassState {

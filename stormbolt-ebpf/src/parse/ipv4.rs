@@ -1,9 +1,8 @@
 //! IPv4 (RFC 791).
 
 use stormbolt_common::classifier::Fragment;
-use stormbolt_common::ipv4_mapped;
 
-use super::{MAX_DATAGRAM, Network, ParseError, protocol};
+use super::{IPV4_MARK, MAX_DATAGRAM, Network, ParseError, protocol};
 use crate::packet::PacketBytes;
 
 const MIN_HEADER_WORDS: u8 = 5;
@@ -62,8 +61,8 @@ pub(super) fn parse<P: PacketBytes + ?Sized>(
         payload_length,
     )?;
     Ok(Network {
-        source: ipv4_mapped([s0, s1, s2, s3]),
-        destination: ipv4_mapped([d0, d1, d2, d3]),
+        source: [0, 0, IPV4_MARK, u32::from_be_bytes([s0, s1, s2, s3])],
+        destination: [0, 0, IPV4_MARK, u32::from_be_bytes([d0, d1, d2, d3])],
         dscp: traffic_class >> 2,
         protocol,
         fragment,

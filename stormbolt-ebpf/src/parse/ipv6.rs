@@ -1,9 +1,8 @@
 //! IPv6 (RFC 8200) and a bounded chain of its extension headers.
 
-use stormbolt_common::Address;
 use stormbolt_common::classifier::Fragment;
 
-use super::{MAX_DATAGRAM, Network, ParseError, protocol};
+use super::{AddressWords, IPV4_MARK, MAX_DATAGRAM, Network, ParseError, protocol, words};
 use crate::packet::PacketBytes;
 
 /// Extension headers that are followed. RFC 8200 section 4.1 names seven in order; a chain beyond
@@ -31,12 +30,9 @@ pub(super) fn parse<P: PacketBytes + ?Sized>(
     if version_high >> 4 != 6 {
         return Err(ParseError::BadVersion);
     }
-    let source = packet
-        .bytes_at::<16>(offset + 8)
-        .ok_or(ParseError::Truncated)?;
-    let destination = packet
-        .bytes_at::<16>(offset + 24)
-        .ok_or(ParseError::Truncated)?;
+    let address = |offset| packet.bytes_at::<16>(offset).map(words);
+    let source = address(offset + 8).ok_or(ParseError::Truncated)?;
+    let destination = address(offset + 24).ok_or(ParseError::Truncated)?;
     if is_ipv4_mapped(&source) || is_ipv4_mapped(&destination) {
         return Err(ParseError::BadAddress);
     }
@@ -147,8 +143,8 @@ impl Chain {
 
 /// Whether an address is `::ffff:a.b.c.d`, the form in which all tables hold IPv4.
 #[inline(always)]
-const fn is_ipv4_mapped(address: &Address) -> bool {
-    matches!(address, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
+const fn is_ipv4_mapped(address: &AddressWords) -> bool {
+    matches!(address, [0, 0, IPV4_MARK, _])
 }
 
 #[inline(always)]

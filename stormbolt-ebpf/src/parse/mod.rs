@@ -11,7 +11,7 @@ mod transport;
 pub use ipv6::MAX_EXTENSION_HEADERS;
 
 use stormbolt_common::Address;
-use stormbolt_common::classifier::{Fragment, UNTAGGED};
+use stormbolt_common::classifier::{Fragment, NO_PORT, NOT_ICMP, NOT_TCP, UNTAGGED};
 use stormbolt_common::outcome::Outcome;
 
 use crate::packet::PacketBytes;
@@ -134,11 +134,126 @@ impl ParseError {
     }
 }
 
+/// An address as words of 32 bits, the highest first.
+pub type AddressWords = [u32; 4];
+
+/// Third word of an IPv4 address in the form in which both families share one space (RFC 4291
+/// section 2.5.5.2); the two before it are zero.
+pub const IPV4_MARK: u32 = 0xffff;
+
+/// The words of an address.
+#[inline(always)]
+pub const fn words(address: Address) -> AddressWords {
+    let [
+        a0,
+        a1,
+        a2,
+        a3,
+        b0,
+        b1,
+        b2,
+        b3,
+        c0,
+        c1,
+        c2,
+        c3,
+        d0,
+        d1,
+        d2,
+        d3,
+    ] = address;
+    [
+        u32::from_be_bytes([a0, a1, a2, a3]),
+        u32::from_be_bytes([b0, b1, b2, b3]),
+        u32::from_be_bytes([c0, c1, c2, c3]),
+        u32::from_be_bytes([d0, d1, d2, d3]),
+    ]
+}
+
+/// What [`Headers`] says, in numbers as the classifier's lanes have them, each with one for "no such
+/// header".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeaderValues {
+    /// Source address.
+    pub source: AddressWords,
+    /// Destination address.
+    pub destination: AddressWords,
+    /// Source port, or [`NO_PORT`].
+    pub source_port: u32,
+    /// Destination port, or [`NO_PORT`].
+    pub destination_port: u32,
+    /// Protocol of the transport header.
+    pub protocol: u8,
+    /// Differentiated services code point.
+    pub dscp: u8,
+    /// VLAN identifier, or [`UNTAGGED`].
+    pub vlan: u32,
+    /// TCP flags, or [`NOT_TCP`].
+    pub tcp_flags: u32,
+    /// Type of an ICMP or `ICMPv6` message, or [`NOT_ICMP`].
+    pub icmp_type: u32,
+    /// Place in a fragmented datagram.
+    pub fragment: Fragment,
+}
+
+impl From<&Headers> for HeaderValues {
+    fn from(headers: &Headers) -> Self {
+        let port =
+            |port: fn(Ports) -> u16| headers.ports.map_or(NO_PORT, |ports| port(ports).into());
+        Self {
+            source: words(headers.source),
+            destination: words(headers.destination),
+            source_port: port(|ports| ports.source),
+            destination_port: port(|ports| ports.destination),
+            protocol: headers.protocol,
+            dscp: headers.dscp,
+            vlan: headers.vlan.map_or(UNTAGGED, u32::from),
+            tcp_flags: headers.tcp_flags.map_or(NOT_TCP, u32::from),
+            icmp_type: headers.icmp_type.map_or(NOT_ICMP, u32::from),
+            fragment: headers.fragment,
+        }
+    }
+}
+
+impl From<&HeaderValues> for Headers {
+    fn from(values: &HeaderValues) -> Self {
+        let bytes = |[a, b, c, d]: AddressWords| {
+            let join = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+            let address = u128::from(join(a, b)) << 64 | u128::from(join(c, d));
+            address.to_be_bytes()
+        };
+        let ports = (
+            u16::try_from(values.source_port),
+            u16::try_from(values.destination_port),
+        );
+        Self {
+            source: bytes(values.source),
+            destination: bytes(values.destination),
+            ports: match ports {
+                (Ok(source), Ok(destination)) => Some(Ports {
+                    source,
+                    destination,
+                }),
+                _ => None,
+            },
+            protocol: values.protocol,
+            dscp: values.dscp,
+            vlan: u16::try_from(values.vlan)
+                .ok()
+                .filter(|_| values.vlan != UNTAGGED),
+            // The numbers for "no such header" are the first that do not fit.
+            tcp_flags: u8::try_from(values.tcp_flags).ok(),
+            icmp_type: u8::try_from(values.icmp_type).ok(),
+            fragment: values.fragment,
+        }
+    }
+}
+
 /// The network layer, before its payload is looked at.
 #[derive(Clone, Copy)]
 struct Network {
-    source: Address,
-    destination: Address,
+    source: AddressWords,
+    destination: AddressWords,
     dscp: u8,
     /// Protocol of the payload.
     protocol: u8,
@@ -155,8 +270,16 @@ struct Network {
 ///
 /// # Errors
 /// Says why the frame can't be classified; [`ParseError::outcome`] says what becomes of it.
-#[inline(always)]
 pub fn parse<P: PacketBytes + ?Sized>(packet: &P) -> Result<Headers, ParseError> {
+    parse_values(packet).map(|values| Headers::from(&values))
+}
+
+/// Parses a whole frame into plain numbers, which cost the verifier less than what may be missing.
+///
+/// # Errors
+/// As [`parse`].
+#[inline(always)]
+pub fn parse_values<P: PacketBytes + ?Sized>(packet: &P) -> Result<HeaderValues, ParseError> {
     let link = ethernet::parse(packet)?;
     let network = match link.ether_type {
         ethernet::IPV4 => ipv4::parse(packet, link.payload_offset)?,
@@ -164,33 +287,16 @@ pub fn parse<P: PacketBytes + ?Sized>(packet: &P) -> Result<Headers, ParseError>
         _ => return Err(ParseError::NotIp),
     };
     let transport = transport::parse(packet, &network)?;
-    Ok(Headers {
+    Ok(HeaderValues {
         source: network.source,
         destination: network.destination,
-        ports: ports(&transport),
+        source_port: transport.source_port,
+        destination_port: transport.destination_port,
         protocol: network.protocol,
         dscp: network.dscp,
-        vlan: u16::try_from(link.vlan)
-            .ok()
-            .filter(|_| link.vlan != UNTAGGED),
-        // The numbers for "no such header" are the first that do not fit.
-        tcp_flags: u8::try_from(transport.tcp_flags).ok(),
-        icmp_type: u8::try_from(transport.icmp_type).ok(),
+        vlan: link.vlan,
+        tcp_flags: transport.tcp_flags,
+        icmp_type: transport.icmp_type,
         fragment: network.fragment,
     })
-}
-
-/// The ports; [`stormbolt_common::classifier::NO_PORT`] is the first number that does not fit.
-#[inline(always)]
-fn ports(transport: &transport::Transport) -> Option<Ports> {
-    match (
-        u16::try_from(transport.source_port),
-        u16::try_from(transport.destination_port),
-    ) {
-        (Ok(source), Ok(destination)) => Some(Ports {
-            source,
-            destination,
-        }),
-        _ => None,
-    }
 }

@@ -1,7 +1,7 @@
 //! A policy with one class changed.
 
 use axum::http::StatusCode;
-use stormbolt_control::policy::Policy;
+use stormbolt_control::policy::{Policy, Set};
 use toml::{Table, Value};
 
 use super::documents::ClassChange;
@@ -11,7 +11,8 @@ use crate::config::{self, Loaded, PolicyError};
 /// Changes what `change` names in class `name`.
 ///
 /// Values are read and the whole is checked exactly as if they stood in a policy file: the policy is
-/// written as one, changed there and read again.
+/// written as one, changed there and read again. Prefixes of sets take no part in that: there may be
+/// millions of them.
 ///
 /// # Errors
 ///
@@ -34,7 +35,7 @@ pub(super) fn changed(
         let message = format!("the policy in force cannot be written as a file: {what}");
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     };
-    let mut document: Table = config::to_toml(policy)
+    let mut document: Table = config::to_toml(&with_small_sets(policy))
         .parse()
         .map_err(|error| unwritable(&format!("{error}")))?;
     let class = document
@@ -43,8 +44,31 @@ pub(super) fn changed(
         .and_then(Value::as_table_mut)
         .ok_or_else(|| unwritable("the class is missing"))?;
     edit(class, change);
-    config::parse(&format!("class {name}"), &document.to_string())
-        .map_err(|error| refused(name, &error))
+    let mut loaded = config::parse(&format!("class {name}"), &document.to_string())
+        .map_err(|error| refused(name, &error))?;
+    for set in &mut loaded.policy.sets {
+        if let Some(whole) = policy.sets.iter().find(|whole| whole.name == set.name) {
+            set.prefixes.clone_from(&whole.prefixes);
+        }
+    }
+    Ok(loaded)
+}
+
+/// The policy with at most one prefix in each set: one that has any stays so.
+fn with_small_sets(policy: &Policy) -> Policy {
+    let sets = policy.sets.iter().map(|set| Set {
+        name: set.name.clone(),
+        prefixes: set.prefixes.iter().take(1).copied().collect(),
+    });
+    Policy {
+        interval: policy.interval,
+        interfaces: policy.interfaces.clone(),
+        classes: policy.classes.clone(),
+        sets: sets.collect(),
+        rules: policy.rules.clone(),
+        default_class: policy.default_class,
+        malformed: policy.malformed,
+    }
 }
 
 fn edit(class: &mut Table, change: &ClassChange) {

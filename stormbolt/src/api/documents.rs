@@ -146,6 +146,28 @@ pub struct RuleStatus {
     pub bytes: u64,
 }
 
+/// Answer of `GET /v1/sets`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sets {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// The sets in the order of the policy.
+    pub sets: Vec<SetStatus>,
+}
+
+/// One set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetStatus {
+    /// Its name.
+    pub name: String,
+    /// IPv4 prefixes in it.
+    pub ipv4_prefixes: usize,
+    /// IPv6 prefixes in it.
+    pub ipv6_prefixes: usize,
+    /// Names of the rules that refer to it, negated or not, in order.
+    pub rules: Vec<String>,
+}
+
 /// Answer of `GET /v1/cpus`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cpus {
@@ -177,8 +199,24 @@ pub struct Applied {
     pub version: u32,
     /// Generation in force now.
     pub generation: u32,
+    /// Sets that differ from those of the policy before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed_sets: Vec<ChangedSet>,
     /// What the daemon noticed about the policy without refusing it.
     pub warnings: Vec<Finding>,
+}
+
+/// A set whose prefixes differ from those in the policy before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedSet {
+    /// Its name.
+    pub name: String,
+    /// `defined`, `changed` or `deleted`.
+    pub change: String,
+    /// Prefixes that were not in it.
+    pub added_prefixes: usize,
+    /// Prefixes that are no longer in it.
+    pub removed_prefixes: usize,
 }
 
 /// Result of `stormbolt check -o json`.

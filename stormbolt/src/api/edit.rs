@@ -11,8 +11,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::spawn_blocking;
 
 use super::class_change::changed;
-use super::documents::{Applied, ClassChange, DOCUMENT_VERSION};
+use super::documents::{Applied, ChangedSet, ClassChange, DOCUMENT_VERSION};
 use super::problem::ApiError;
+use super::sets::changed_sets;
 use crate::causes::with_causes;
 use crate::config::{self, Finding, LoadError, Loaded};
 use crate::daemon::{BoxedError, Handle, Unanswered};
@@ -122,11 +123,15 @@ impl Turn<'_> {
         let source = name.clone();
         let loaded = blocking(move || config::parse(&name, &text)).await?;
         if dry_run {
-            let generation = self
+            let warnings = loaded.warnings.findings();
+            return Ok(self
                 .handle
-                .ask(|running| running.machine().generation())
-                .await?;
-            return Ok(applied(generation, loaded.warnings.findings()));
+                .ask(move |running| {
+                    let machine = running.machine();
+                    let sets = changed_sets(machine.policy(), &loaded.policy);
+                    applied(machine.generation(), sets, warnings)
+                })
+                .await?);
         }
         self.apply(loaded, source).await
     }
@@ -150,10 +155,14 @@ impl Turn<'_> {
         let policy = loaded.policy;
         match self
             .handle
-            .ask(move |running| running.apply(policy, &source))
+            .ask(move |running| {
+                let sets = changed_sets(running.machine().policy(), &policy);
+                let generation = running.apply(policy, &source)?;
+                Ok::<_, BoxedError>((generation, sets))
+            })
             .await?
         {
-            Ok(generation) => Ok(applied(generation, warnings)),
+            Ok((generation, sets)) => Ok(applied(generation, sets, warnings)),
             Err(error) => {
                 let reason = with_causes(error.as_ref());
                 let message = format!("this machine cannot run the policy: {reason}");
@@ -163,16 +172,17 @@ impl Turn<'_> {
     }
 }
 
-fn applied(generation: u32, warnings: Vec<Finding>) -> Applied {
+fn applied(generation: u32, changed_sets: Vec<ChangedSet>, warnings: Vec<Finding>) -> Applied {
     Applied {
         version: DOCUMENT_VERSION,
         generation,
+        changed_sets,
         warnings,
     }
 }
 
 /// Keeps what takes long off the thread that answers. A panic goes on in the caller.
-async fn blocking<T, F>(work: F) -> T
+pub(super) async fn blocking<T, F>(work: F) -> T
 where
     T: Send + 'static,
     F: FnOnce() -> T + Send + 'static,

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::body;
 use super::documents::{Applied, ClassChange};
-use super::edit::Editor;
+use super::edit::{Editor, blocking};
 use super::problem::ApiError;
+use super::sets::sets;
 use crate::config::{MAX_FILE_BYTES, to_toml};
 use crate::daemon::Running;
 
@@ -43,6 +44,10 @@ pub fn router(editor: Editor) -> Router {
             document(|running| running.machine().classes()),
         )
         .route("/v1/rules", document(|running| running.machine().rules()))
+        .route(
+            "/v1/sets",
+            document(|running| sets(running.machine().policy())),
+        )
         .route("/v1/cpus", document(|running| running.machine().cpus()))
         .route("/v1/policy", get(get_policy).put(put_policy))
         .route("/v1/classes/{name}", patch(patch_class))
@@ -68,7 +73,8 @@ async fn get_policy(State(editor): State<Editor>) -> Result<Response, ApiError> 
         .ask(|running| running.machine().policy().clone())
         .await?;
     let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
-    Ok((plain, to_toml(&policy)).into_response())
+    let text = blocking(move || to_toml(&policy)).await;
+    Ok((plain, text).into_response())
 }
 
 async fn put_policy(

@@ -1,10 +1,16 @@
 //! Server and client over a real socket, with a machine without a kernel.
 
 use std::io::{Read, Write};
+use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 
+use ipnet::IpNet;
+use stormbolt_control::policy::{Addresses, Set};
+
 use super::client::{Client, ClientError};
-use super::documents::{ClassChange, Classes, Cpus, Interfaces, Problem, Rules, Status};
+use super::documents::{
+    ChangedSet, ClassChange, Classes, Cpus, Interfaces, Problem, Rules, SetStatus, Sets, Status,
+};
 use super::test_server::Server;
 use crate::config;
 use crate::daemon::fake::{self, POLICY};
@@ -158,6 +164,78 @@ fn a_class_changes_in_what_is_named_and_in_nothing_else() {
         .unwrap()
         .policy;
     assert_eq!(got, policy);
+}
+
+/// The policy with a set of the first `count` addresses, written as the command line sends it.
+fn with_set(count: u32) -> String {
+    let addresses = (0..count).map(|number| IpNet::from(IpAddr::from(number.to_be_bytes())));
+    let mut policy = config::parse("p", POLICY).unwrap().policy;
+    policy.sets = vec![Set::new("many", addresses.collect())];
+    policy.rules[0].matches.source = Some(Addresses {
+        negated: true,
+        prefixes: Vec::new(),
+        sets: vec![0],
+    });
+    config::to_toml(&policy)
+}
+
+#[test]
+fn a_set_of_a_million_prefixes_comes_through_whole() {
+    let server = Server::start();
+    let client = server.client();
+    let text = with_set(1_000_000);
+    let applied = client.put_policy("x", text.clone(), false).unwrap();
+    assert_eq!(applied.generation, 2);
+    let change = ClassChange {
+        weight: Some(9),
+        ..ClassChange::default()
+    };
+    assert_eq!(client.patch_class("bulk", &change).unwrap().generation, 3);
+    let got = config::parse("got", &client.policy().unwrap())
+        .unwrap()
+        .policy;
+    let mut expected = config::parse("put", &text).unwrap().policy;
+    expected.classes[1].weight = 9;
+    assert!(got == expected, "another policy than was put");
+}
+
+#[test]
+fn sets_are_listed_and_their_changes_counted() {
+    let server = Server::start();
+    let client = server.client();
+    assert_eq!(client.get::<Sets>("/v1/sets").unwrap().sets, []);
+    let changed = |change: &str, added_prefixes, removed_prefixes| {
+        vec![ChangedSet {
+            name: "many".to_owned(),
+            change: change.to_owned(),
+            added_prefixes,
+            removed_prefixes,
+        }]
+    };
+    let put = |text: String, dry_run| client.put_policy("x", text, dry_run).unwrap().changed_sets;
+    assert_eq!(put(with_set(10), true), changed("defined", 10, 0));
+    assert_eq!(put(with_set(10), false), changed("defined", 10, 0));
+    assert_eq!(put(with_set(7), false), changed("changed", 0, 3));
+    assert_eq!(put(with_set(7), false), []);
+    let sets = client.get::<Sets>("/v1/sets").unwrap().sets;
+    let expected = SetStatus {
+        name: "many".to_owned(),
+        ipv4_prefixes: 7,
+        ipv6_prefixes: 0,
+        rules: vec!["rule 1".to_owned()],
+    };
+    assert_eq!(sets, [expected]);
+    assert_eq!(put(POLICY.to_owned(), false), changed("deleted", 0, 7));
+}
+
+#[test]
+fn no_file_is_opened_for_a_client() {
+    let server = Server::start();
+    let text = format!("{POLICY}[set.a]\nfile = \"/etc/hostname\"\n");
+    let (status, problem) = problem(server.client().put_policy("x", text, true));
+    assert_eq!(status, 422);
+    let finding = &problem.findings[0];
+    assert_eq!(finding.message, "the file of a set cannot be read here");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::fmt::Display;
 
-use stormbolt_control::policy::{FragmentMatch, Policy, Range, RuleMatch, TcpFlagsMatch};
+use stormbolt_control::policy::{
+    Accepts, Addresses, FragmentMatch, Policy, Range, RuleMatch, TcpFlagsMatch,
+};
 
 /// Entries of a list that are written out.
 const SHOWN: usize = 4;
@@ -10,59 +12,31 @@ const SHOWN: usize = 4;
 /// Names of the TCP flags from the lowest bit up.
 const TCP_FLAGS: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
 
-/// Writes the fields that a rule looks at; `any` for a rule that looks at none.
+/// Writes the fields that a rule looks at; `any` for a rule that looks at none. Sets go by name.
 pub(super) fn describe(matches: &RuleMatch, policy: &Policy) -> String {
     let interface_name = |position: &usize| match policy.interfaces.get(*position) {
         Some(interface) => interface.name.clone(),
         None => position.to_string(),
     };
     let fields = [
-        matches
-            .source
-            .as_ref()
-            .map(|list| field("src", list.iter())),
-        matches
-            .destination
-            .as_ref()
-            .map(|list| field("dst", list.iter())),
-        matches
-            .protocol
-            .as_ref()
-            .map(|list| field("protocol", list.iter().copied().map(protocol_name))),
-        matches
-            .source_port
-            .as_ref()
-            .map(|list| field("src-port", list.iter().map(range))),
-        matches
-            .destination_port
-            .as_ref()
-            .map(|list| field("dst-port", list.iter().map(range))),
-        matches
-            .dscp
-            .as_ref()
-            .map(|list| field("dscp", list.iter().map(range))),
-        matches
-            .vlan
-            .as_ref()
-            .map(|list| field("vlan", list.iter().map(range))),
+        addresses("src", matches.source.as_ref(), policy),
+        addresses("dst", matches.destination.as_ref(), policy),
+        field("protocol", matches.protocol.as_ref(), |number| {
+            protocol_name(*number)
+        }),
+        field("src-port", matches.source_port.as_ref(), range),
+        field("dst-port", matches.destination_port.as_ref(), range),
+        field("dscp", matches.dscp.as_ref(), range),
+        field("vlan", matches.vlan.as_ref(), range),
         matches
             .tcp_flags
             .map(|flags| format!("tcp-flags={}", tcp_flags(flags))),
-        matches
-            .fragment
-            .map(|fragment| format!("fragment={}", fragment_name(fragment))),
-        matches
-            .icmp_type
-            .as_ref()
-            .map(|list| field("icmp-type", list.iter().map(range))),
-        matches
-            .length
-            .as_ref()
-            .map(|list| field("length", list.iter().map(range))),
-        matches
-            .interface
-            .as_ref()
-            .map(|list| field("interface", list.iter().map(interface_name))),
+        field("fragment", matches.fragment.as_ref(), |place| {
+            fragment_name(*place)
+        }),
+        field("icmp-type", matches.icmp_type.as_ref(), range),
+        field("length", matches.length.as_ref(), range),
+        field("interface", matches.interface.as_ref(), interface_name),
     ];
     let given: Vec<String> = fields.into_iter().flatten().collect();
     if given.is_empty() {
@@ -72,14 +46,39 @@ pub(super) fn describe(matches: &RuleMatch, policy: &Policy) -> String {
     }
 }
 
-fn field<T: Display>(name: &str, entries: impl ExactSizeIterator<Item = T>) -> String {
-    let more = entries.len().saturating_sub(SHOWN);
-    let mut shown: Vec<String> = entries.take(SHOWN).map(|entry| entry.to_string()).collect();
+fn addresses(name: &str, addresses: Option<&Addresses>, policy: &Policy) -> Option<String> {
+    let addresses = addresses?;
+    let set_name = |position: &usize| match policy.sets.get(*position) {
+        Some(set) => format!("@{}", set.name),
+        None => format!("@{position}"),
+    };
+    let sets = addresses.sets.iter().map(set_name);
+    let entries = sets.chain(addresses.prefixes.iter().map(ToString::to_string));
+    let count = addresses.sets.len() + addresses.prefixes.len();
+    Some(written(name, addresses.negated, entries, count))
+}
+
+fn field<T>(name: &str, list: Option<&Accepts<T>>, write: impl Fn(&T) -> String) -> Option<String> {
+    let list = list?;
+    let entries = list.any_of.iter().map(write);
+    Some(written(name, list.negated, entries, list.any_of.len()))
+}
+
+fn written(
+    name: &str,
+    negated: bool,
+    entries: impl Iterator<Item = String>,
+    count: usize,
+) -> String {
+    let sign = if negated { "!" } else { "" };
+    let more = count.saturating_sub(SHOWN);
+    let entries = entries.take(SHOWN);
+    let mut shown: Vec<String> = entries.map(|entry| format!("{sign}{entry}")).collect();
     if more > 0 {
         shown.push(format!("+{more}"));
     }
     let shown = if shown.is_empty() {
-        "nothing".to_owned()
+        format!("{sign}nothing")
     } else {
         shown.join(",")
     };
@@ -114,16 +113,22 @@ fn tcp_flags(flags: TcpFlagsMatch) -> String {
         let prefix = if flags.set >> bit & 1 == 1 { "" } else { "!" };
         format!("{prefix}{name}")
     });
-    written.collect::<Vec<_>>().join(",")
+    let written = written.collect::<Vec<_>>().join(",");
+    if flags.negated {
+        format!("!({written})")
+    } else {
+        written
+    }
 }
 
-const fn fragment_name(fragment: FragmentMatch) -> &'static str {
+fn fragment_name(fragment: FragmentMatch) -> String {
     match fragment {
         FragmentMatch::No => "no",
         FragmentMatch::First => "first",
         FragmentMatch::Later => "later",
         FragmentMatch::Any => "any",
     }
+    .to_owned()
 }
 
 #[cfg(test)]
@@ -134,14 +139,18 @@ mod tests {
     fn fields_read_as_in_the_policy_file() {
         let policy = crate::config::parse(
             "p",
-            "version = 1\n[interface.eth0]\ncapacity = \"1Gbit\"\n[class.bulk]\n[default]\nclass = \"bulk\"\n",
+            "version = 1\n[interface.eth0]\ncapacity = \"1Gbit\"\n[class.bulk]\n[default]\nclass = \"bulk\"\n[set.office]\nprefixes = []\n",
         )
         .unwrap()
         .policy;
         let matches = RuleMatch {
-            source: Some(vec!["192.0.2.0/24".parse().unwrap()]),
-            protocol: Some(vec![6, 47]),
-            destination_port: Some(vec![
+            source: Some(Addresses {
+                negated: true,
+                prefixes: vec!["192.0.2.0/24".parse().unwrap()],
+                sets: vec![0],
+            }),
+            protocol: Some(Accepts::any_of(vec![6, 47])),
+            destination_port: Some(Accepts::none_of(vec![
                 Range {
                     first: 80,
                     last: 80,
@@ -150,17 +159,20 @@ mod tests {
                     first: 8000,
                     last: 8100,
                 },
-            ]),
+            ])),
             tcp_flags: Some(TcpFlagsMatch {
+                negated: false,
                 mask: 0x12,
                 set: 0x02,
             }),
-            interface: Some(vec![0]),
+            fragment: Some(Accepts::none_of(vec![FragmentMatch::First])),
+            interface: Some(Accepts::any_of(vec![0])),
             ..RuleMatch::default()
         };
         assert_eq!(
             describe(&matches, &policy),
-            "src=192.0.2.0/24 protocol=tcp,47 dst-port=80,8000-8100 tcp-flags=syn,!ack interface=eth0"
+            "src=!@office,!192.0.2.0/24 protocol=tcp,47 dst-port=!80,!8000-8100 tcp-flags=syn,!ack \
+             fragment=!first interface=eth0"
         );
         assert_eq!(describe(&RuleMatch::default(), &policy), "any");
     }

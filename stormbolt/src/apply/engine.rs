@@ -12,8 +12,12 @@ use stormbolt_control::policy::{AttachMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
 
 use super::error::ApplyError;
+use super::memory::TableMemory;
 use super::plan::{Numbers, RuleKey, rate_entry, tables};
-use crate::datapath::{AttachedMode, Attachment, Datapath};
+use crate::datapath::{AttachedMode, Attachment, Datapath, PolicyTables};
+
+/// Bytes of the tables of compiled rules.
+const TABLE_BYTES: u64 = 256 << 20;
 
 /// The loaded data path under a policy. Dropping it detaches everything.
 pub struct Engine {
@@ -25,6 +29,7 @@ pub struct Engine {
     pub(super) baselines: Baselines,
     pub(super) received: Received,
     notices: Vec<String>,
+    memory: TableMemory,
 }
 
 /// Counters as they stood when a number was given to a class, rule or interface, since numbers are
@@ -64,12 +69,16 @@ impl Engine {
         let nothing = Policy {
             interfaces: Vec::new(),
             classes: Vec::new(),
+            sets: Vec::new(),
             rules: Vec::new(),
-            ..policy.clone()
+            interval: policy.interval,
+            default_class: policy.default_class,
+            malformed: policy.malformed,
         };
-        let datapath = Datapath::load(hash_seed)?;
+        let datapath = Datapath::load(hash_seed, TABLE_BYTES)?;
         let mut engine = Self {
             received: Received::nothing(datapath.cpus()),
+            memory: TableMemory::new(datapath.blocks()),
             datapath,
             controller: Controller::new(&nothing),
             policy: nothing,
@@ -97,7 +106,28 @@ impl Engine {
             &numbers,
             generation,
             self.datapath.cpus(),
+            &mut self.memory,
         )?;
+        let places = tables.compiled.image.pieces.clone();
+        match self.put_into_force(policy, controller, numbers, &tables) {
+            Ok(()) => {
+                self.memory.keep(places);
+                Ok(generation)
+            }
+            Err(error) => {
+                self.memory.discard(places);
+                Err(error)
+            }
+        }
+    }
+
+    fn put_into_force(
+        &mut self,
+        policy: Policy,
+        controller: Controller,
+        numbers: Numbers,
+        tables: &PolicyTables,
+    ) -> Result<(), ApplyError> {
         for cpu in controller.cpu_sets().iter().flat_map(|set| &set.0) {
             self.datapath.enable_cpu(*cpu)?;
         }
@@ -114,7 +144,7 @@ impl Engine {
             }
         }
         self.write_placement(&controller, &numbers);
-        self.datapath.install(&tables)?;
+        self.datapath.install(tables)?;
 
         self.attachments.extend(attached);
         self.take_baselines(&policy, &numbers);
@@ -122,7 +152,7 @@ impl Engine {
         self.controller = controller;
         self.numbers = numbers;
         self.settle_interfaces();
-        Ok(generation)
+        Ok(())
     }
 
     /// One interval of the control line at time `now`.

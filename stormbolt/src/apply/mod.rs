@@ -8,6 +8,7 @@ mod describe;
 mod engine;
 mod error;
 mod ids;
+mod memory;
 mod plan;
 mod views;
 

@@ -5,14 +5,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use stormbolt_common::limits::{MAX_CLASSES, MAX_CPU_SETS, MAX_INTERFACES, MAX_RULES, cell};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS};
-use stormbolt_control::compile::compile;
+use stormbolt_control::compile::Input;
 use stormbolt_control::controller::Controller;
 use stormbolt_control::decide::class_rate;
-use stormbolt_control::policy::{Action, CpuSet, Malformed, Policy, Rule};
+use stormbolt_control::policy::{
+    Accepts, Action, Addresses, CpuSet, Malformed, Policy, Rule, RuleMatch,
+};
 use stormbolt_control::units::BitsPerSecond;
 
 use super::error::ApplyError;
 use super::ids::Ids;
+use super::memory::TableMemory;
 use crate::datapath::PolicyTables;
 
 /// The table numbers of everything in a policy.
@@ -34,21 +37,48 @@ pub(super) struct Numbers {
     pub(super) cpu_sets: Vec<u32>,
 }
 
-/// What makes a rule the same rule in the next policy: its name and a hash of what it matches.
+/// What makes a rule the same rule in the next policy: its name and a hash of what it matches. Sets
+/// and interfaces count by name, so that a rule stays itself while its sets change.
 pub(super) type RuleKey = (String, u64);
 
 fn rule_key(rule: &Rule, policy: &Policy) -> RuleKey {
+    let RuleMatch {
+        source,
+        destination,
+        interface,
+        ..
+    } = &rule.matches;
     let mut hasher = DefaultHasher::new();
-    rule.matches.hash(&mut hasher);
-    // Positions of interfaces mean others in the next policy.
-    for &position in rule.matches.interface.iter().flatten() {
-        policy
-            .interfaces
-            .get(position)
-            .map(|interface| &interface.name)
-            .hash(&mut hasher);
+    let own = RuleMatch {
+        // Positions mean others in the next policy; the names follow.
+        source: source.as_ref().map(without_sets),
+        destination: destination.as_ref().map(without_sets),
+        interface: interface.as_ref().map(|list| Accepts {
+            negated: list.negated,
+            any_of: Vec::new(),
+        }),
+        ..rule.matches.clone()
+    };
+    own.hash(&mut hasher);
+    for side in [source, destination] {
+        let positions = side.iter().flat_map(|addresses| &addresses.sets);
+        let sets = positions.map(|&position| policy.sets.get(position));
+        let names: Vec<_> = sets.map(|set| set.map(|set| &set.name)).collect();
+        names.hash(&mut hasher);
     }
+    let positions = interface.iter().flat_map(|list| &list.any_of);
+    let interfaces = positions.map(|&position| policy.interfaces.get(position));
+    let names: Vec<_> = interfaces.map(|one| one.map(|one| &one.name)).collect();
+    names.hash(&mut hasher);
     (rule.name.clone(), hasher.finish())
+}
+
+fn without_sets(addresses: &Addresses) -> Addresses {
+    Addresses {
+        negated: addresses.negated,
+        prefixes: addresses.prefixes.clone(),
+        sets: Vec::new(),
+    }
 }
 
 impl Numbers {
@@ -132,20 +162,26 @@ pub(super) fn tables(
     numbers: &Numbers,
     generation: u32,
     cpus: u32,
+    memory: &mut TableMemory,
 ) -> Result<PolicyTables, ApplyError> {
-    let compiled = compile(&policy.rules, &numbers.interfaces)?;
     let verdict = |action| match action {
         Action::Class(class) => numbers.classes.get(class).copied().unwrap_or(VERDICT_PASS),
         Action::Pass => VERDICT_PASS,
         Action::Drop => VERDICT_DROP,
     };
     let rules = policy.rules.iter().zip(&numbers.rules);
-    let rules = rules
+    let entries: Vec<_> = rules
         .map(|(rule, &counter)| RuleEntry {
             verdict: verdict(rule.action),
             counter,
         })
         .collect();
+    let compiled = memory.compile(Input {
+        rules: &policy.rules,
+        entries: &entries,
+        sets: &policy.sets,
+        interfaces: &numbers.interfaces,
+    })?;
     let mut rates = Vec::new();
     for (interface, of_interface) in controller.rates().iter().enumerate() {
         for (class, &rate) in of_interface.iter().enumerate() {
@@ -161,13 +197,40 @@ pub(super) fn tables(
         header: PolicyHeader {
             generation,
             default_class: verdict(Action::Class(policy.default_class)),
-            used_fields: compiled.used_fields,
-            bitmap_words: compiled.bitmap_words,
             malformed_pass: u32::from(policy.malformed == Malformed::Pass),
-            reserved: 0,
+            used_sets: compiled.used_sets,
         },
-        rules,
         rates,
         compiled,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys of the rules in a policy with these sets and rules.
+    fn keys(extra: &str) -> Vec<RuleKey> {
+        let text = format!(
+            "version = 1\n[interface.eth0]\ncapacity = \"1Gbit\"\n[class.bulk]\n[default]\n\
+             class = \"bulk\"\n{extra}"
+        );
+        let policy = crate::config::parse("p", &text).unwrap().policy;
+        let keys = policy.rules.iter().map(|rule| rule_key(rule, &policy));
+        keys.collect()
+    }
+
+    #[test]
+    fn a_rule_is_the_same_while_its_sets_change_and_another_with_other_sets() {
+        let rule = |source: &str| {
+            format!("[[rule]]\nname = \"r\"\nsrc = \"{source}\"\naction = \"drop\"\n")
+        };
+        let a = "[set.a]\nprefixes = [\"10.0.0.0/8\"]\n";
+        let b = "[set.b]\nprefixes = [\"192.0.2.0/24\"]\n";
+        let grown = "[set.a]\nprefixes = [\"10.0.0.0/8\", \"::/0\"]\n";
+        let of_a = keys(&format!("{a}{b}{}", rule("@a")));
+        assert_eq!(keys(&format!("{b}{grown}{}", rule("@a"))), of_a);
+        assert_ne!(keys(&format!("{a}{b}{}", rule("@b"))), of_a);
+        assert_ne!(keys(&format!("{a}{b}{}", rule("!@a"))), of_a);
+    }
 }

@@ -4,8 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
+use super::format::counted;
 use super::output::Output;
+use super::table::printable;
 use crate::api::client::Client;
+use crate::api::documents::ChangedSet;
 use crate::config;
 
 /// Puts a policy file into force.
@@ -13,7 +16,7 @@ use crate::config;
 #[command(
     long_about = "Puts a policy file into force, as a whole: every packet sees the old policy or \
         the new one, never a mixture. If the policy is not valid, or this machine cannot run it, \
-        the old one stays in force.\n\n\
+        the old one stays in force. Files that sets name are read here, not by the daemon.\n\n\
         It holds until the daemon ends: that starts with its own policy file again.",
     after_long_help = "Example:\n  sudo stormbolt apply --dry-run policy.toml\n  \
         sudo stormbolt apply policy.toml"
@@ -31,11 +34,21 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow::Result<Exit> {
     // Checked here first: the daemon has not got the text to show.
     let (loaded, text) = config::load(&args.file)?;
+    // It opens no files for others either: what it gets is complete.
+    let text = if loaded.set_files.is_empty() {
+        text
+    } else {
+        config::to_toml(&loaded.policy)
+    };
     let name = std::path::absolute(&args.file).unwrap_or_else(|_| args.file.clone());
     let name = name.display().to_string();
     let applied = Client::new(socket)?.put_policy(&name, text, args.dry_run)?;
     let generation = applied.generation;
     output.write_all(loaded.warnings.render(output.style.colour).as_bytes())?;
+    let verb = if args.dry_run { "would be " } else { "" };
+    for set in &applied.changed_sets {
+        writeln!(output, "{}", changed_set(set, verb))?;
+    }
     if args.dry_run {
         writeln!(
             output,
@@ -45,4 +58,24 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
         writeln!(output, "applied, generation {generation}")?;
     }
     Ok(Exit::Done)
+}
+
+/// `set bogons: 12 prefixes added, 3 removed`.
+fn changed_set(set: &ChangedSet, verb: &str) -> String {
+    let name = printable(&set.name);
+    let (added, removed) = (set.added_prefixes, set.removed_prefixes);
+    match set.change.as_str() {
+        "defined" => format!(
+            "set {name}: {verb}defined with {}",
+            counted(added, "prefix", "prefixes")
+        ),
+        "deleted" => format!(
+            "set {name}: {verb}deleted with {}",
+            counted(removed, "prefix", "prefixes")
+        ),
+        _ => format!(
+            "set {name}: {} {verb}added, {removed} {verb}removed",
+            counted(added, "prefix", "prefixes")
+        ),
+    }
 }

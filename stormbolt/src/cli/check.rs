@@ -68,10 +68,18 @@ pub(super) fn run(args: &Args, output: &mut Output<'_>) -> anyhow::Result<Exit> 
 }
 
 fn summary(policy: &Policy) -> String {
-    [
+    let mut parts = vec![
         counted(policy.interfaces.len(), "interface", "interfaces"),
         counted(policy.classes.len(), "class", "classes"),
         counted(policy.rules.len(), "rule", "rules"),
-    ]
-    .join(", ")
+    ];
+    if !policy.sets.is_empty() {
+        let prefixes = policy.sets.iter().map(|set| set.prefixes.len()).sum();
+        parts.push(format!(
+            "{} of {}",
+            counted(policy.sets.len(), "set", "sets"),
+            counted(prefixes, "prefix", "prefixes")
+        ));
+    }
+    parts.join(", ")
 }

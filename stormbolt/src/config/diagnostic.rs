@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use miette::{Diagnostic, LabeledSpan, NamedSource};
 use serde::{Deserialize, Serialize};
 
 use super::position::Lines;
@@ -47,12 +47,16 @@ pub struct Problem {
     pub help: Option<String>,
     /// Where it is, the offending place first. Never empty.
     pub labels: Vec<Label>,
+    /// The text that it is in: 0 for the policy file, others for the files of sets.
+    pub(super) source: usize,
 }
 
-/// The problems of one file, with its name and text.
+/// The problems of one policy, with the names and texts of the files that they are in.
 #[derive(Clone, Debug)]
 pub struct Report {
     source: NamedSource<String>,
+    /// The files of sets that problems are in, from source 1 on.
+    others: Vec<NamedSource<String>>,
     problems: Vec<Problem>,
     omitted: usize,
 }
@@ -67,6 +71,9 @@ pub struct Finding {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// The file of a set that it is in; nothing for the policy file itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
@@ -84,8 +91,14 @@ pub struct PolicyError(Box<Report>);
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     kept: Vec<Problem>,
+    /// How many of those are warnings.
+    kept_warnings: usize,
     omitted: usize,
     failed: bool,
+    /// The text that is being read.
+    source: usize,
+    /// Names and texts of the files of sets with problems in them.
+    others: Vec<NamedSource<String>>,
 }
 
 impl Report {
@@ -116,10 +129,10 @@ impl Report {
 
     /// The problems in the form that programs read.
     pub fn findings(&self) -> Vec<Finding> {
-        let lines = Lines::of(self.text());
+        let lines = self.lines();
         self.problems
             .iter()
-            .map(|problem| self.finding(&lines, problem))
+            .filter_map(|problem| Some(self.finding(lines.get(problem.source)?, problem)))
             .collect()
     }
 
@@ -145,19 +158,31 @@ impl Report {
         parts.join(", ")
     }
 
-    pub(super) fn source(&self) -> &NamedSource<String> {
-        &self.source
+    /// The file that a problem is in.
+    pub(super) fn source_of(&self, problem: &Problem) -> &NamedSource<String> {
+        let other = problem.source.checked_sub(1);
+        other
+            .and_then(|other| self.others.get(other))
+            .unwrap_or(&self.source)
+    }
+
+    /// The lines of each text, by the problems' sources.
+    pub(super) fn lines(&self) -> Vec<Lines<'_>> {
+        let sources = std::iter::once(&self.source).chain(&self.others);
+        sources.map(|source| Lines::of(source.inner())).collect()
     }
 
     fn finding(&self, lines: &Lines<'_>, problem: &Problem) -> Finding {
         let span = problem.span();
         let position = lines.position(span.start);
-        let quoted = self.text().get(span).unwrap_or_default();
+        let source = self.source_of(problem);
+        let quoted = source.inner().get(span).unwrap_or_default();
         let quoted = quoted.lines().next().unwrap_or_default();
         Finding {
             severity: problem.severity,
             message: problem.message.clone(),
             help: problem.help.clone(),
+            file: (problem.source > 0).then(|| escape_controls(source.name())),
             line: position.line,
             column: position.column,
             text: escape_controls(&quoted.chars().take(MAX_QUOTED).collect::<String>()),
@@ -174,21 +199,6 @@ impl PolicyError {
     /// What was found, in the form that programs read.
     pub fn findings(&self) -> Vec<Finding> {
         self.0.findings()
-    }
-}
-
-impl Diagnostic for PolicyError {
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(self.0.source())
-    }
-
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(
-            self.0
-                .problems
-                .iter()
-                .map(|problem| -> &dyn Diagnostic { problem }),
-        ))
     }
 }
 
@@ -211,6 +221,7 @@ impl Problem {
             message,
             help: None,
             labels,
+            source: 0,
         }
     }
 
@@ -294,13 +305,50 @@ impl Diagnostic for Problem {
 }
 
 impl Problems {
-    pub(super) fn add(&mut self, problem: Problem) {
-        self.failed |= problem.severity == Severity::Error;
+    pub(super) fn add(&mut self, mut problem: Problem) {
+        problem.source = self.source;
+        let is_warning = problem.severity == Severity::Warning;
+        self.failed |= !is_warning;
         if self.is_full() {
             self.omitted += 1;
-        } else {
-            self.kept.push(problem.escaped());
+            if is_warning || self.kept_warnings == 0 {
+                return;
+            }
+            // What makes a policy invalid must not hide behind what does not.
+            let warning = |kept: &Problem| kept.severity == Severity::Warning;
+            if let Some(last) = self.kept.iter().rposition(warning) {
+                self.kept.remove(last);
+                self.kept_warnings -= 1;
+            }
         }
+        self.kept_warnings += usize::from(is_warning);
+        self.kept.push(problem.escaped());
+    }
+
+    /// Adds an error that is only put into words if it is kept.
+    pub(super) fn add_error(&mut self, error: impl FnOnce() -> Problem) {
+        if self.is_full() && self.kept_warnings == 0 {
+            self.failed = true;
+            self.omitted += 1;
+        } else {
+            self.add(error());
+        }
+    }
+
+    /// Lets `read` find problems in another text than the policy file.
+    pub(super) fn within<T>(
+        &mut self,
+        name: &str,
+        text: String,
+        read: impl FnOnce(&str, &mut Self) -> T,
+    ) -> T {
+        let outer = std::mem::replace(&mut self.source, self.others.len() + 1);
+        let result = read(&text, self);
+        let inner = std::mem::replace(&mut self.source, outer);
+        if self.kept.iter().any(|problem| problem.source == inner) {
+            self.others.push(NamedSource::new(name, text));
+        }
+        result
     }
 
     /// Whether further problems are counted only, so that costly hints can be left out.
@@ -314,10 +362,12 @@ impl Problems {
     }
 
     pub(super) fn into_report(mut self, name: &str, text: &str) -> Report {
-        self.kept.sort_by_key(|problem| problem.span().start);
+        self.kept
+            .sort_by_key(|problem| (problem.source, problem.span().start));
         let text = if self.kept.is_empty() { "" } else { text };
         Report {
             source: NamedSource::new(name, text.to_owned()),
+            others: self.others,
             problems: self.kept,
             omitted: self.omitted,
         }

@@ -1,7 +1,7 @@
 //! The document: which tables and keys there are. What they mean is left to `check`.
 
 use toml::Spanned;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Problem, Problems, Span};
 use super::section::{Field, List, Scalar, Section};
@@ -11,11 +11,11 @@ const VERSION: i64 = 1;
 
 /// A policy file as written.
 #[derive(Debug)]
-pub(super) struct Document {
+pub(super) struct Document<'t> {
     pub(super) interval: Option<Field>,
     pub(super) interfaces: Vec<InterfaceEntry>,
     pub(super) classes: Vec<ClassEntry>,
-    pub(super) sets: Vec<SetEntry>,
+    pub(super) sets: Vec<SetEntry<'t>>,
     pub(super) rules: Vec<RuleEntry>,
     pub(super) default: Option<DefaultEntry>,
 }
@@ -42,9 +42,11 @@ pub(super) struct ClassEntry {
 
 /// `[set.NAME]`
 #[derive(Debug)]
-pub(super) struct SetEntry {
+pub(super) struct SetEntry<'t> {
     pub(super) name: Spanned<String>,
-    pub(super) prefixes: Option<List>,
+    /// As it stands in the file: a million prefixes are not copied before they are read.
+    pub(super) prefixes: Option<Spanned<DeValue<'t>>>,
+    pub(super) file: Option<Field>,
 }
 
 /// `[[rule]]`
@@ -60,7 +62,7 @@ pub(super) struct RuleEntry {
     pub(super) dscp: Option<List>,
     pub(super) vlan: Option<List>,
     pub(super) tcp_flags: Option<Field>,
-    pub(super) fragment: Option<Field>,
+    pub(super) fragment: Option<List>,
     pub(super) icmp_type: Option<List>,
     pub(super) length: Option<List>,
     pub(super) interface: Option<List>,
@@ -76,10 +78,10 @@ pub(super) struct DefaultEntry {
     pub(super) malformed: Option<Field>,
 }
 
-impl Document {
+impl<'t> Document<'t> {
     /// Reads TOML text. `None` when it cannot be judged any further: it is not TOML, or of
     /// another version.
-    pub(super) fn read(text: &str, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn read(text: &'t str, problems: &mut Problems) -> Option<Self> {
         let (table, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
             problems.add(syntax_problem(text, error));
@@ -198,11 +200,12 @@ impl ClassEntry {
     }
 }
 
-impl SetEntry {
-    fn read(name: Spanned<String>, section: &mut Section<'_>, problems: &mut Problems) -> Self {
+impl<'t> SetEntry<'t> {
+    fn read(name: Spanned<String>, section: &mut Section<'t>, problems: &mut Problems) -> Self {
         Self {
             name,
-            prefixes: section.list("prefixes", problems),
+            prefixes: section.raw("prefixes"),
+            file: section.field("file", problems),
         }
     }
 }
@@ -220,7 +223,7 @@ impl RuleEntry {
             dscp: section.list("dscp", problems),
             vlan: section.list("vlan", problems),
             tcp_flags: section.field("tcp-flags", problems),
-            fragment: section.field("fragment", problems),
+            fragment: section.list("fragment", problems),
             icmp_type: section.list("icmp-type", problems),
             length: section.list("length", problems),
             interface: section.list("interface", problems),

@@ -1,26 +1,23 @@
 //! A policy as a document again.
 
-use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use ipnet::IpNet;
 use stormbolt_control::policy::{
-    Action, AttachMode, Class, FragmentMatch, Malformed, Policy, Range, Rule, RuleMatch,
-    TcpFlagsMatch,
+    Accepts, Action, Addresses, AttachMode, Class, FragmentMatch, Malformed, Policy, Range, Rule,
+    RuleMatch, Set, TcpFlagsMatch,
 };
 
 use super::fields::{DSCP, PROTOCOLS, TCP_FLAGS};
 use super::units::{write_rate, write_time};
 
-/// Prefix lists up to this long stay in their rules; longer ones become sets.
+/// Lists up to this long stand on one line.
 const MAX_INLINE: usize = 8;
 
 /// Writes a policy as a file that [`super::parse`] reads back as an equal policy.
 ///
-/// A policy has no sets any more: their prefixes stand in the rules, and long lists come back as
-/// sets named `set-1` and so on. Every key is written, defaults too.
+/// Every key is written, defaults too. Large sets are written as texts with one prefix a line, which
+/// are smaller and quicker to read than lists.
 pub fn to_toml(policy: &Policy) -> String {
-    let sets = Sets::of(policy);
     let mut out = Writer(String::from("version = 1\n"));
     out.header("[controller]");
     out.text("interval", &write_time(policy.interval));
@@ -32,12 +29,11 @@ pub fn to_toml(policy: &Policy) -> String {
     for class in &policy.classes {
         write_class(&mut out, class);
     }
-    for (prefixes, name) in &sets.0 {
-        out.header(&format!("[set.{name}]"));
-        out.list("prefixes", prefixes.iter().map(quoted));
+    for set in &policy.sets {
+        write_set(&mut out, set);
     }
     for (index, rule) in policy.rules.iter().enumerate() {
-        write_rule(&mut out, policy, &sets, index + 1, rule);
+        write_rule(&mut out, policy, index + 1, rule);
     }
     out.header("[default]");
     out.text("class", class_name(policy, policy.default_class));
@@ -49,26 +45,6 @@ pub fn to_toml(policy: &Policy) -> String {
         },
     );
     out.0
-}
-
-/// Prefix lists that stand for themselves, with their names.
-struct Sets<'p>(BTreeMap<&'p [IpNet], String>);
-
-impl<'p> Sets<'p> {
-    fn of(policy: &'p Policy) -> Self {
-        let mut sets = BTreeMap::new();
-        for rule in &policy.rules {
-            let sides = [&rule.matches.source, &rule.matches.destination];
-            for prefixes in sides.into_iter().flatten().map(Vec::as_slice) {
-                let next = format!("set-{}", sets.len() + 1);
-                // A rule's own list cannot be empty, a set can.
-                if prefixes.is_empty() || prefixes.len() > MAX_INLINE {
-                    sets.entry(prefixes).or_insert(next);
-                }
-            }
-        }
-        Self(sets)
-    }
 }
 
 /// TOML, line by line.
@@ -97,9 +73,10 @@ impl Writer {
         }
     }
 
-    fn optional<T>(&mut self, key: &str, list: Option<&Vec<T>>, write: impl Fn(&T) -> String) {
+    fn optional<T>(&mut self, key: &str, list: Option<&Accepts<T>>, write: impl Fn(&T) -> Item) {
         if let Some(list) = list {
-            self.list(key, list.iter().map(write));
+            let items = list.any_of.iter().map(write);
+            self.list(key, items.map(|item| item.written(list.negated)));
         }
     }
 }
@@ -119,7 +96,20 @@ fn write_class(out: &mut Writer, class: &Class) {
     }
 }
 
-fn write_rule(out: &mut Writer, policy: &Policy, sets: &Sets<'_>, number: usize, rule: &Rule) {
+fn write_set(out: &mut Writer, set: &Set) {
+    out.header(&format!("[set.{}]", key(&set.name)));
+    if set.prefixes.len() <= MAX_INLINE {
+        out.list("prefixes", set.prefixes.iter().map(quoted));
+        return;
+    }
+    out.0.push_str("prefixes = '''\n");
+    for prefix in &set.prefixes {
+        out.0.extend([prefix.to_string().as_str(), "\n"]);
+    }
+    out.0.push_str("'''\n");
+}
+
+fn write_rule(out: &mut Writer, policy: &Policy, number: usize, rule: &Rule) {
     let RuleMatch {
         source,
         destination,
@@ -138,16 +128,8 @@ fn write_rule(out: &mut Writer, policy: &Policy, sets: &Sets<'_>, number: usize,
     if rule.name != format!("rule {number}") {
         out.text("name", &rule.name);
     }
-    for (key, prefixes) in [("src", source), ("dst", destination)] {
-        match prefixes
-            .as_ref()
-            .map(|prefixes| (prefixes, sets.0.get(prefixes.as_slice())))
-        {
-            None => {}
-            Some((_, Some(set))) => out.text(key, &format!("@{set}")),
-            Some((prefixes, None)) => out.list(key, prefixes.iter().map(quoted)),
-        }
-    }
+    write_addresses(out, policy, "src", source.as_ref());
+    write_addresses(out, policy, "dst", destination.as_ref());
     out.optional("src-port", source_port.as_ref(), range);
     out.optional("dst-port", destination_port.as_ref(), range);
     out.optional("protocol", protocol.as_ref(), |number| {
@@ -164,24 +146,33 @@ fn write_rule(out: &mut Writer, policy: &Policy, sets: &Sets<'_>, number: usize,
     if let Some(flags) = tcp_flags {
         out.text("tcp-flags", &flag_names(*flags));
     }
-    if let Some(fragment) = fragment {
-        out.text("fragment", fragment_name(*fragment));
-    }
+    out.optional("fragment", fragment.as_ref(), |place| {
+        Item::Text(fragment_name(*place).to_owned())
+    });
     out.optional("icmp-type", icmp_type.as_ref(), range);
     out.optional("length", length.as_ref(), range);
     out.optional("interface", interface.as_ref(), |index| {
-        quoted(
-            policy
-                .interfaces
-                .get(*index)
-                .map_or("", |interface| &interface.name),
-        )
+        let interface = policy.interfaces.get(*index);
+        Item::Text(interface.map_or_else(String::new, |interface| interface.name.clone()))
     });
     match rule.action {
         Action::Class(index) => out.text("class", class_name(policy, index)),
         Action::Pass => out.text("action", "pass"),
         Action::Drop => out.text("action", "drop"),
     }
+}
+
+fn write_addresses(out: &mut Writer, policy: &Policy, key: &str, addresses: Option<&Addresses>) {
+    let Some(addresses) = addresses else {
+        return;
+    };
+    let prefixes = addresses.prefixes.iter().map(ToString::to_string);
+    let sets = addresses.sets.iter().map(|&position| {
+        let set = policy.sets.get(position);
+        format!("@{}", set.map_or("", |set| &set.name))
+    });
+    let items = prefixes.chain(sets).map(Item::Text);
+    out.list(key, items.map(|item| item.written(addresses.negated)));
 }
 
 fn class_name(policy: &Policy, index: usize) -> &str {
@@ -205,18 +196,38 @@ fn fragment_name(fragment: FragmentMatch) -> &'static str {
     }
 }
 
-fn range<T: Display + PartialEq>(range: &Range<T>) -> String {
+/// A value in a list.
+enum Item {
+    Number(String),
+    Text(String),
+}
+
+impl Item {
+    /// With `!` in front it is a string in any case.
+    fn written(self, negated: bool) -> String {
+        match self {
+            Self::Number(text) | Self::Text(text) if negated => quoted(format!("!{text}")),
+            Self::Number(text) => text,
+            Self::Text(text) => quoted(text),
+        }
+    }
+}
+
+fn range<T: Display + PartialEq>(range: &Range<T>) -> Item {
     if range.first == range.last {
-        range.first.to_string()
+        Item::Number(range.first.to_string())
     } else {
-        quoted(format!("{}-{}", range.first, range.last))
+        Item::Text(format!("{}-{}", range.first, range.last))
     }
 }
 
 /// The name of a number if it has one, else the number.
-fn named(number: u8, names: &[(&str, u16)]) -> String {
+fn named(number: u8, names: &[(&str, u16)]) -> Item {
     let name = names.iter().find(|(_, named)| *named == u16::from(number));
-    name.map_or_else(|| number.to_string(), |(name, _)| quoted(name))
+    name.map_or_else(
+        || Item::Number(number.to_string()),
+        |(name, _)| Item::Text((*name).to_owned()),
+    )
 }
 
 fn flag_names(flags: TcpFlagsMatch) -> String {
@@ -234,7 +245,12 @@ fn flag_names(flags: TcpFlagsMatch) -> String {
             }
         })
         .collect();
-    names.join(",")
+    let names = names.join(",");
+    if flags.negated {
+        format!("!({names})")
+    } else {
+        names
+    }
 }
 
 fn key(name: &str) -> String {

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use stormbolt_common::classifier::MAX_LENGTH;
 use stormbolt_common::limits::MAX_CPUS;
-use stormbolt_control::policy::{CpuSet, FragmentMatch, Range, TcpFlagsMatch};
+use stormbolt_control::policy::{Accepts, CpuSet, FragmentMatch, Range, TcpFlagsMatch};
 use toml::Spanned;
 
 use super::diagnostic::{Problem, Problems, did_you_mean};
+use super::negation::accepts;
 use super::numbers::{Numbers, refuse_empty, text, word};
 use super::section::{Field, List, Scalar};
 
@@ -99,58 +100,69 @@ const ICMPV6_TYPES: &[(&str, u16)] = &[
     ("redirect", 137),
 ];
 
-pub(super) fn ports(list: &List, problems: &mut Problems) -> Vec<Range<u16>> {
+pub(super) fn ports(list: &List, problems: &mut Problems) -> Accepts<Range<u16>> {
     let example = "a number, a range \"9000-9100\" or a list of them";
-    Numbers {
+    let numbers = Numbers {
         what: "port",
         max: u16::MAX,
         names: &[],
         example,
-    }
-    .ranges(list, problems)
+    };
+    accepts(list, problems, |list, problems| {
+        numbers.ranges(list, problems)
+    })
 }
 
-pub(super) fn dscp(list: &List, problems: &mut Problems) -> Vec<Range<u8>> {
+pub(super) fn dscp(list: &List, problems: &mut Problems) -> Accepts<Range<u8>> {
     let example = "a number from 0 to 63, a name like \"ef\" or \"af41\", or a range";
-    Numbers {
+    let numbers = Numbers {
         what: "DSCP",
         max: 63,
         names: DSCP,
         example,
-    }
-    .ranges(list, problems)
+    };
+    accepts(list, problems, |list, problems| {
+        numbers.ranges(list, problems)
+    })
 }
 
-pub(super) fn vlans(list: &List, problems: &mut Problems) -> Vec<Range<u16>> {
+pub(super) fn vlans(list: &List, problems: &mut Problems) -> Accepts<Range<u16>> {
     let example = "a number, a range \"100-199\" or a list of them";
-    Numbers {
+    let numbers = Numbers {
         what: "VLAN",
         max: 4095,
         names: &[],
         example,
-    }
-    .ranges(list, problems)
+    };
+    accepts(list, problems, |list, problems| {
+        numbers.ranges(list, problems)
+    })
 }
 
-pub(super) fn lengths(list: &List, problems: &mut Problems) -> Vec<Range<u16>> {
+pub(super) fn lengths(list: &List, problems: &mut Problems) -> Accepts<Range<u16>> {
     let example = "bytes of the frame, like \"64-128\"";
     let max = u16::try_from(MAX_LENGTH).unwrap_or(u16::MAX);
-    Numbers {
+    let numbers = Numbers {
         what: "length",
         max,
         names: &[],
         example,
-    }
-    .ranges(list, problems)
+    };
+    accepts(list, problems, |list, problems| {
+        numbers.ranges(list, problems)
+    })
 }
 
 /// `protocol` is what the rule says about it; names of types depend on that.
 pub(super) fn icmp_types(
     list: &List,
-    protocol: Option<&[u8]>,
+    protocol: Option<&Accepts<u8>>,
     problems: &mut Problems,
-) -> Vec<Range<u8>> {
-    let (names, example) = match protocol {
+) -> Accepts<Range<u8>> {
+    let only = protocol
+        .filter(|protocol| !protocol.negated)
+        .map(|protocol| protocol.any_of.as_slice());
+    let (names, example) = match only {
         Some([ICMP]) => (ICMP_TYPES, "a number or a name like \"echo-request\""),
         Some([ICMPV6]) => (ICMPV6_TYPES, "a number or a name like \"echo-request\""),
         _ => (
@@ -159,44 +171,52 @@ pub(super) fn icmp_types(
              their types differently",
         ),
     };
-    Numbers {
+    let numbers = Numbers {
         what: "ICMP type",
         max: 255,
         names,
         example,
-    }
-    .ranges(list, problems)
+    };
+    accepts(list, problems, |list, problems| {
+        numbers.ranges(list, problems)
+    })
 }
 
-pub(super) fn protocols(list: &List, problems: &mut Problems) -> Vec<u8> {
-    refuse_empty(list, problems);
-    let example = "a name like \"tcp\" or a number";
+pub(super) fn protocols(list: &List, problems: &mut Problems) -> Accepts<u8> {
     let numbers = Numbers {
         what: "protocol",
         max: 255,
         names: PROTOCOLS,
-        example,
+        example: "a name like \"tcp\" or a number",
     };
-    let mut protocols = Vec::new();
-    for field in list.get_ref() {
-        let one = Spanned::new(field.span(), vec![field.clone()]);
-        for range in numbers.ranges::<u8>(&one, problems) {
-            protocols.extend(range.first..=range.last);
-        }
-    }
-    protocols
+    accepts(list, problems, |list, problems| {
+        let ranges = numbers.ranges::<u8>(list, problems);
+        let each = ranges
+            .into_iter()
+            .flat_map(|range| range.first..=range.last);
+        each.collect()
+    })
 }
 
 /// `syn,!ack`: the flags named must be set, those with `!` must not, the others do not matter.
+/// `!(syn,!ack)`: all packets but those.
 pub(super) fn tcp_flags(field: &Field, problems: &mut Problems) -> Option<TcpFlagsMatch> {
-    let given = text("tcp-flags", field, problems)?;
-    let mut flags = TcpFlagsMatch { mask: 0, set: 0 };
-    for item in given.split(',') {
+    let given = text("tcp-flags", field, problems)?.trim();
+    let inner = given
+        .strip_prefix("!(")
+        .and_then(|rest| rest.strip_suffix(')'));
+    let mut flags = TcpFlagsMatch {
+        negated: inner.is_some(),
+        mask: 0,
+        set: 0,
+    };
+    for item in inner.unwrap_or(given).split(',') {
         let item = item.trim();
         let name = item.strip_prefix('!').unwrap_or(item);
         let Some(index) = TCP_FLAGS.iter().position(|flag| *flag == name) else {
             let help = format!(
-                "the flags are {}; `!` asks for a clear one",
+                "the flags are {}; `!` asks for a clear one, `!(syn,!ack)` for all packets but \
+                 those",
                 TCP_FLAGS.join(", ")
             );
             let problem = Problem::error(field.span(), format!("`{name}` is not a TCP flag"));
@@ -217,7 +237,17 @@ pub(super) fn tcp_flags(field: &Field, problems: &mut Problems) -> Option<TcpFla
     Some(flags)
 }
 
-pub(super) fn fragment(field: &Field, problems: &mut Problems) -> Option<FragmentMatch> {
+pub(super) fn fragments(list: &List, problems: &mut Problems) -> Accepts<FragmentMatch> {
+    accepts(list, problems, |list, problems| {
+        refuse_empty(list, problems);
+        let fields = list.get_ref().iter();
+        fields
+            .filter_map(|field| fragment(field, problems))
+            .collect()
+    })
+}
+
+fn fragment(field: &Field, problems: &mut Problems) -> Option<FragmentMatch> {
     match field.get_ref() {
         Scalar::Flag(true) => Some(FragmentMatch::Any),
         Scalar::Flag(false) => Some(FragmentMatch::No),

@@ -1,18 +1,21 @@
 //! From text, or a file, to a policy.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use stormbolt_control::policy::Policy;
+use stormbolt_control::policy::{MAX_SETS_PREFIXES, Policy};
 
 use super::check;
 use super::diagnostic::{PolicyError, Problems, Report};
 use super::document::Document;
-use super::position::Lines;
+use super::set_files::{SetFiles, read_limited, utf8};
 
-/// The largest policy file that is read, in bytes: 64 MiB.
-pub const MAX_FILE_BYTES: u64 = 64 << 20;
+/// The largest policy that is read, in bytes: 192 MiB. As many prefixes as sets may have together fit
+/// into it, each in the longest form there is.
+pub const MAX_FILE_BYTES: u64 = 192 << 20;
+
+const _: () =
+    assert!(MAX_SETS_PREFIXES * "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128\n".len() < 192 << 20);
 
 /// A policy that can be applied, and what looks suspicious in it.
 #[derive(Clone, Debug)]
@@ -21,6 +24,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// Warnings only; empty for a clean file.
     pub warnings: Report,
+    /// The files that its sets were read from, besides its own text.
+    pub set_files: Vec<PathBuf>,
 }
 
 /// A policy file cannot be read, or is not a policy.
@@ -35,7 +40,7 @@ pub enum LoadError {
         source: io::Error,
     },
     /// The file is larger than [`MAX_FILE_BYTES`].
-    #[error("policy file `{}` is larger than 64 MiB", path.display())]
+    #[error("policy file `{}` is larger than {} MiB", path.display(), MAX_FILE_BYTES >> 20)]
     TooLarge {
         /// Which file.
         path: PathBuf,
@@ -55,62 +60,59 @@ pub enum LoadError {
     Policy(#[from] PolicyError),
 }
 
-/// Reads and checks the text of a policy. `name` stands for the file in messages.
+/// Reads and checks the text of a policy. `name` stands for the file in messages. Sets that name
+/// files are refused: the text may come from anywhere.
 ///
 /// # Errors
 ///
 /// When the text is not TOML, or not a valid policy. All problems that one pass can find are in
 /// the error: those of the syntax if there are any, else those of keys, values and names together.
 pub fn parse(name: &str, text: &str) -> Result<Loaded, PolicyError> {
+    read(name, text, SetFiles::Refused)
+}
+
+/// Reads a policy file and the files that its sets name, and checks them; also returns the text of
+/// the policy file.
+///
+/// # Errors
+///
+/// When the policy file cannot be read, is larger than [`MAX_FILE_BYTES`], is not UTF-8, or is not
+/// a valid policy; the latter also when the same is the matter with the file of a set.
+pub fn load(path: &Path) -> Result<(Loaded, String), LoadError> {
+    let bytes = match read_limited(path, MAX_FILE_BYTES) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Err(LoadError::TooLarge { path: path.into() }),
+        Err(source) => {
+            return Err(LoadError::Read {
+                path: path.into(),
+                source,
+            });
+        }
+    };
+    let text = utf8(bytes).map_err(|(line, column)| LoadError::NotText {
+        path: path.into(),
+        line,
+        column,
+    })?;
+    let folder = path.parent().unwrap_or(path);
+    let loaded = read(&path.display().to_string(), &text, SetFiles::In(folder))?;
+    Ok((loaded, text))
+}
+
+fn read(name: &str, text: &str, files: SetFiles<'_>) -> Result<Loaded, PolicyError> {
     let mut problems = Problems::default();
+    let mut set_files = Vec::new();
     let policy = Document::read(text, &mut problems)
-        .map(|document| check::policy(document, &mut problems))
+        .map(|document| check::policy(document, text, files, &mut set_files, &mut problems))
         .filter(|_| !problems.failed());
     match policy {
         Some(policy) => Ok(Loaded {
             policy,
             warnings: problems.into_report(name, text),
+            set_files,
         }),
         None => Err(problems.into_error(name, text)),
     }
-}
-
-/// Reads a policy file and checks it; also returns its text.
-///
-/// # Errors
-///
-/// When the file cannot be read, is larger than [`MAX_FILE_BYTES`], is not UTF-8, or is not a
-/// valid policy.
-pub fn load(path: &Path) -> Result<(Loaded, String), LoadError> {
-    let bytes = read_limited(path, MAX_FILE_BYTES)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let before = error.as_bytes().get(..valid).unwrap_or_default();
-        let position = Lines::of(&String::from_utf8_lossy(before)).position(valid);
-        LoadError::NotText {
-            path: path.into(),
-            line: position.line,
-            column: position.column,
-        }
-    })?;
-    let loaded = parse(&path.display().to_string(), &text)?;
-    Ok((loaded, text))
-}
-
-fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, LoadError> {
-    let read = |source| LoadError::Read {
-        path: path.into(),
-        source,
-    };
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too large from one that just fits, and
-    // needs no size, which pipes and devices do not have.
-    let file = File::open(path).map_err(read)?;
-    let length = file.take(limit + 1).read_to_end(&mut bytes).map_err(read)?;
-    if u64::try_from(length).is_ok_and(|length| length > limit) {
-        return Err(LoadError::TooLarge { path: path.into() });
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -144,9 +146,11 @@ mod tests {
     #[test]
     fn a_file_beyond_the_limit_is_refused_and_one_at_it_is_read() {
         let file = file(&[b'#'; 100]);
-        assert_eq!(read_limited(file.path(), 100).unwrap().len(), 100);
-        let error = read_limited(file.path(), 99).unwrap_err();
-        assert!(matches!(error, LoadError::TooLarge { .. }), "{error}");
+        let length = |limit| {
+            let bytes = read_limited(file.path(), limit).unwrap();
+            bytes.map(|bytes| bytes.len())
+        };
+        assert_eq!((length(100), length(99)), (Some(100), None));
     }
 
     #[test]

@@ -12,11 +12,13 @@ mod document;
 mod export;
 mod fields;
 mod load;
+mod negation;
 mod numbers;
 mod position;
 mod prefixes;
 mod render;
 mod section;
+mod set_files;
 pub mod units;
 
 #[cfg(test)]

@@ -23,6 +23,11 @@ impl<'t> Lines<'t> {
         Self { text, starts }
     }
 
+    /// The whole text.
+    pub(super) fn text(&self) -> &'t str {
+        self.text
+    }
+
     /// The place of a byte offset; the end of the text for offsets behind it.
     pub(super) fn position(&self, offset: usize) -> Position {
         let line = self.starts.partition_point(|&start| start <= offset).max(1);

@@ -9,6 +9,8 @@ use super::position::{Lines, Position};
 const WIDTH: usize = 100;
 /// Characters of a source line that are shown around the offending place.
 const SHOWN: usize = 120;
+/// Bytes of the longest text that is quoted in frames.
+const MAX_FRAMED: usize = 1 << 20;
 
 /// Writes everything that was found: with frames and colours for a terminal, else as
 /// `file:line:column: error: message` with the line and a caret below it.
@@ -23,17 +25,24 @@ impl Report {
         if self.is_empty() {
             return String::new();
         }
-        let lines = Lines::of(self.text());
-        // A frame would pass on what commands a terminal, and all of a line of a megabyte.
-        let framed = colour && !self.text().contains(is_unprintable);
+        let lines = self.lines();
+        // A frame would pass on what commands a terminal, and all of a line of a megabyte; and for
+        // each it would look for line breaks from the beginning of the text.
+        let framed = |text: &str| text.len() <= MAX_FRAMED && !text.contains(is_unprintable);
+        let framed: Vec<bool> = lines.iter().map(|lines| framed(lines.text())).collect();
         let mut out = String::new();
         for problem in self.problems() {
-            let shown = if framed {
-                graphical(self, &lines, problem)
+            let (Some(lines), Some(&framed)) =
+                (lines.get(problem.source), framed.get(problem.source))
+            else {
+                continue;
+            };
+            let shown = if colour && framed {
+                graphical(self, lines, problem)
             } else {
                 None
             };
-            out.push_str(&shown.unwrap_or_else(|| plain(self, &lines, problem)));
+            out.push_str(&shown.unwrap_or_else(|| plain(self, lines, problem)));
         }
         let name = escape_controls(self.name());
         out.extend([name.as_str(), ": ", self.summary().as_str(), "\n"]);
@@ -64,7 +73,8 @@ fn graphical(report: &Report, lines: &Lines<'_>, problem: &Problem) -> Option<St
 }
 
 fn plain(report: &Report, lines: &Lines<'_>, problem: &Problem) -> String {
-    let name = escape_controls(report.name());
+    let source = report.source_of(problem);
+    let name = escape_controls(source.name());
     let mut out = String::new();
     for (index, label) in problem.labels.iter().enumerate() {
         let at = lines.position(label.span.start);
@@ -78,7 +88,7 @@ fn plain(report: &Report, lines: &Lines<'_>, problem: &Problem) -> String {
         };
         let heading = format!("{name}:{line}:{column}: {heading}\n");
         out.push_str(&heading);
-        let marked = report.text().get(label.span.clone()).unwrap_or_default();
+        let marked = source.inner().get(label.span.clone()).unwrap_or_default();
         let marked = marked.lines().next().unwrap_or_default().chars().count();
         out.push_str(&excerpt(lines.line(line), column, marked, remark));
     }
@@ -152,6 +162,6 @@ impl Diagnostic for InSource<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(self.report.source())
+        Some(self.report.source_of(self.problem))
     }
 }

@@ -76,6 +76,11 @@ impl<'t> Section<'t> {
         Some(Spanned::new(span, fields))
     }
 
+    /// A value as it stands in the file.
+    pub(super) fn raw(&mut self, key: &'static str) -> Option<Spanned<DeValue<'t>>> {
+        self.take(key).map(|(_, value)| value)
+    }
+
     /// A table of its own.
     pub(super) fn section(
         &mut self,
@@ -250,7 +255,8 @@ fn integer(number: &DeInteger<'_>) -> Scalar {
     )
 }
 
-fn kind(value: &DeValue<'_>) -> &'static str {
+/// What a value is, as it is called in messages.
+pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",

@@ -2,7 +2,9 @@
 
 mod documents;
 mod messages;
+mod negation;
 mod properties;
+mod sets;
 mod values;
 
 /// A valid policy around `extra`, which starts at line 8.

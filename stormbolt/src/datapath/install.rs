@@ -1,66 +1,52 @@
 //! Puts a policy into force, as a whole.
 
 use aya::Pod;
-use aya::maps::lpm_trie::Key;
-use aya::maps::{Array, ArrayOfMaps, LpmTrie, Map, MapData};
-use stormbolt_common::Address;
-use stormbolt_common::classifier::{DIRECT_ENTRIES, RuleBitmap};
-use stormbolt_common::limits::{MAX_BITMAPS, MAX_CELLS, MAX_RULES};
+use aya::maps::{Array, ArrayOfMaps, MapData};
+use stormbolt_common::limits::{MAX_CELLS, rate_index};
 use stormbolt_common::police::ClassRate;
-use stormbolt_common::policy::{Active, PolicyHeader, RuleEntry, policy_slot};
-use stormbolt_control::compile::{CompiledRules, Prefix};
+use stormbolt_common::policy::{Active, PolicyHeader, policy_slot, roots_index};
+use stormbolt_control::compile::CompiledRules;
 
+use super::blocks;
 use super::error::DatapathError;
 use super::load::Datapath;
-use super::mapped::MappedArray;
 use super::maps;
 
 /// A policy in the form that the maps hold.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct PolicyTables {
     /// The head; its generation is the one that comes into force.
     pub header: PolicyHeader,
-    /// What each rule does, in order.
-    pub rules: Vec<RuleEntry>,
     /// Rates by cell ([`stormbolt_common::limits::cell`]); cells that are not named pass freely.
     pub rates: Vec<(u32, ClassRate)>,
     /// The compiled rules.
     pub compiled: CompiledRules,
 }
 
-/// What is kept of the policy in force.
-pub(super) struct Installed {
-    rates: MappedArray<ClassRate>,
-}
-
 impl Datapath {
     /// Puts a policy into force. Packets see the old one or the new one, never a mixture: all
-    /// tables are written to the slot that is not in use, then one word changes the generation.
+    /// tables are written to places that are not in use, then one word changes the generation. When
+    /// this returns no packet sees the old one.
     ///
     /// # Errors
-    /// A table cannot be made or written; the old policy stays in force.
+    /// A table cannot be written; the old policy stays in force.
     pub fn install(&mut self, tables: &PolicyTables) -> Result<(), DatapathError> {
         let slot = policy_slot(tables.header.generation);
-        let header = self.templates.create(maps::POLICIES)?;
-        let header = with_one_entry(header, maps::POLICIES, &tables.header)?;
-        self.place(maps::POLICIES, slot, &header)?;
-        self.place_array(maps::RULES, slot, MAX_RULES, &tables.rules)?;
-        self.place_array::<u32>(maps::DIRECT, slot, DIRECT_ENTRIES, &tables.compiled.direct)?;
-        self.place_array::<RuleBitmap>(maps::BITMAPS, slot, MAX_BITMAPS, &tables.compiled.bitmaps)?;
-        self.place_prefixes(maps::SOURCES, slot, &tables.compiled.sources)?;
-        self.place_prefixes(maps::DESTINATIONS, slot, &tables.compiled.destinations)?;
-        let rates = self.place_array::<ClassRate>(maps::RATES, slot, MAX_CELLS, &[])?;
-        for (cell, rate) in &tables.rates {
-            rates.set(index(*cell), *rate);
+        blocks::write(self.map_mut(maps::BLOCKS)?, &tables.compiled.image)?;
+        let [ipv4, ipv6] = tables.compiled.roots;
+        self.set_entry(maps::ROOTS, roots_index(slot, true), ipv4)?;
+        self.set_entry(maps::ROOTS, roots_index(slot, false), ipv6)?;
+        self.set_entry(maps::POLICIES, slot, tables.header)?;
+        for cell in 0..MAX_CELLS {
+            self.rates
+                .set(index(rate_index(slot, cell)), ClassRate::default());
+        }
+        for &(cell, rate) in &tables.rates {
+            self.rates.set(index(rate_index(slot, cell)), rate);
         }
         self.activate(tables.header.generation);
-        self.installed = Some(Installed { rates });
-        // The kernel returns from a change to a map of maps only when no program can still see the
-        // state before it, so no packet is left in the previous generation after this.
-        if let Err(error) = self.place(maps::POLICIES, slot, &header) {
-            tracing::warn!("packets may see the previous policy for a moment: {error}");
-        }
-        Ok(())
+        // A failure here would leave the caller unable to tell when old tables may be reused.
+        self.wait_for_packets()
     }
 
     /// Generation in force; zero before the first.
@@ -70,14 +56,14 @@ impl Datapath {
 
     /// Rewrites the rate of one cell of the policy in force.
     pub fn set_rate(&self, cell: u32, rate: ClassRate) {
-        if let Some(installed) = &self.installed {
-            installed.rates.set(index(cell), rate);
-        }
+        let slot = policy_slot(self.generation());
+        self.rates.set(index(rate_index(slot, cell)), rate);
     }
 
     /// The rate of one cell of the policy in force.
     pub fn rate(&self, cell: u32) -> Option<ClassRate> {
-        self.installed.as_ref()?.rates.get(index(cell))
+        let slot = policy_slot(self.generation());
+        self.rates.get(index(rate_index(slot, cell)))
     }
 
     /// Sends the packets of a slot to where `entry` says ([`stormbolt_common::steer`]).
@@ -97,69 +83,32 @@ impl Datapath {
         }
     }
 
-    fn place_array<T: Pod + Default>(
+    /// Overwrites one entry of an array that is not mapped into memory.
+    fn set_entry<T: Pod>(
         &mut self,
         name: &'static str,
-        slot: u32,
-        entries: u32,
-        values: &[T],
-    ) -> Result<MappedArray<T>, DatapathError> {
-        let inner = self.templates.create(name)?;
-        let mapped = MappedArray::new(name, &inner, index(entries))?;
-        for (position, value) in values.iter().enumerate() {
-            mapped.set(position, *value);
-        }
-        self.place(name, slot, &inner)?;
-        Ok(mapped)
-    }
-
-    fn place_prefixes(
-        &mut self,
-        name: &'static str,
-        slot: u32,
-        prefixes: &[(Prefix, u32)],
+        entry: u32,
+        value: T,
     ) -> Result<(), DatapathError> {
-        let inner = self.templates.create(name)?;
-        let mut trie: LpmTrie<_, Address, u32> =
-            LpmTrie::try_from(Map::LpmTrie(inner)).map_err(DatapathError::map("open", name))?;
-        for (prefix, bitmap) in prefixes {
-            trie.insert(
-                &Key::new(u32::from(prefix.length), prefix.address),
-                bitmap,
-                0,
-            )
-            .map_err(DatapathError::map("fill", name))?;
-        }
-        self.place(name, slot, &trie)
-    }
-
-    /// Puts a map into a slot of a map of maps, and waits until no program can see what was there.
-    fn place<V: aya::maps::InnerMap>(
-        &mut self,
-        name: &'static str,
-        slot: u32,
-        inner: &V,
-    ) -> Result<(), DatapathError> {
-        let outer = self.map_mut(name)?;
-        let mut outer: ArrayOfMaps<_, V> =
-            ArrayOfMaps::try_from(outer).map_err(DatapathError::map("open", name))?;
-        outer
-            .set(slot, inner, 0)
+        let map = self.map_mut(name)?;
+        let mut array: Array<_, T> =
+            Array::try_from(map).map_err(DatapathError::map("open", name))?;
+        array
+            .set(entry, value, 0)
             .map_err(DatapathError::map("write", name))
     }
-}
 
-/// Writes the only entry of an array that is not mapped into memory.
-fn with_one_entry<T: Pod>(
-    map: MapData,
-    name: &'static str,
-    value: &T,
-) -> Result<Array<MapData, T>, DatapathError> {
-    let mut array = Array::try_from(Map::Array(map)).map_err(DatapathError::map("open", name))?;
-    array
-        .set(0, value, 0)
-        .map_err(DatapathError::map("fill", name))?;
-    Ok(array)
+    /// Waits until no packet is left that began before the call: the kernel returns from a change
+    /// to a map of maps only then.
+    fn wait_for_packets(&mut self) -> Result<(), DatapathError> {
+        let inner = self.templates.create(maps::BARRIER)?;
+        let map = self.map_mut(maps::BARRIER)?;
+        let mut barrier: ArrayOfMaps<_, MapData> =
+            ArrayOfMaps::try_from(map).map_err(DatapathError::map("open", maps::BARRIER))?;
+        barrier
+            .set(0, &inner, 0)
+            .map_err(DatapathError::map("write", maps::BARRIER))
+    }
 }
 
 fn index(number: u32) -> usize {

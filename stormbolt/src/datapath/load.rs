@@ -5,16 +5,20 @@ use std::collections::BTreeSet;
 use aya::maps::{Map, MapError};
 use aya::programs::Xdp;
 use aya::{Ebpf, EbpfError, EbpfLoader};
+use stormbolt_common::classifier::Block;
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
 use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
-use stormbolt_common::policy::Active;
+use stormbolt_common::police::ClassRate;
+use stormbolt_common::policy::{Active, POLICY_SLOTS};
 
 use super::cpus::possible_cpus;
 use super::error::DatapathError;
-use super::install::Installed;
 use super::mapped::MappedArray;
 use super::template::Templates;
 use super::{maps, object};
+
+/// Blocks of the tables at most: their words have indices of 32 bits.
+const MAX_BLOCKS: u32 = 1 << 28;
 
 /// The loaded program and its maps. Dropping it detaches and unloads everything.
 pub struct Datapath {
@@ -28,21 +32,28 @@ pub struct Datapath {
     pub(super) rule_counters: MappedArray<PacketCounter>,
     pub(super) outcomes: MappedArray<PacketCounter>,
     pub(super) slot_packets: MappedArray<u64>,
-    pub(super) installed: Option<Installed>,
+    pub(super) rates: MappedArray<ClassRate>,
+    pub(super) blocks: u32,
     pub(super) templates: Templates,
 }
 
 impl Datapath {
     /// Loads the embedded object into the kernel. Nothing is attached, no policy is in force.
     ///
-    /// `hash_seed` seeds the flow hash; it should be random.
+    /// `hash_seed` seeds the flow hash; it should be random. `table_bytes` is how large the tables of
+    /// compiled rules are, for the policy in force and the next one together.
     ///
     /// # Errors
     /// The kernel is too old, the caller lacks a capability, or memory is short.
-    pub fn load(hash_seed: u64) -> Result<Self, DatapathError> {
+    pub fn load(hash_seed: u64, table_bytes: u64) -> Result<Self, DatapathError> {
         let cpus = possible_cpus()?;
+        let block = u64::try_from(size_of::<Block>()).unwrap_or(1);
+        let blocks = u32::try_from(table_bytes.div_ceil(block)).unwrap_or(MAX_BLOCKS);
+        let blocks = blocks.clamp(1, MAX_BLOCKS);
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(maps::CPUS, cpus)
+            .map_max_entries(maps::LANES, cpus)
+            .map_max_entries(maps::BLOCKS, blocks)
             .map_max_entries(maps::CLASS_CELLS, cpus * MAX_CELLS)
             .map_max_entries(maps::RULE_COUNTERS, cpus * MAX_RULES)
             .map_max_entries(maps::OUTCOMES, cpus * OUTCOMES_PER_CPU)
@@ -91,10 +102,16 @@ impl Datapath {
                 maps::SLOT_PACKETS,
                 cpus * MAX_SLOTS,
             )?,
-            installed: None,
+            rates: mapped(array(maps::RATES)?, maps::RATES, POLICY_SLOTS * MAX_CELLS)?,
+            blocks,
             templates: Templates::of(object::data_path())?,
             ebpf,
         })
+    }
+
+    /// Number of blocks that compiled rules can take.
+    pub fn blocks(&self) -> u32 {
+        self.blocks
     }
 
     /// Number of CPUs that counters have copies for.

@@ -4,6 +4,7 @@
 //! `stormbolt-common`.
 
 mod attach;
+mod blocks;
 mod cpus;
 mod error;
 mod flood;

@@ -5,6 +5,7 @@ use stormbolt::datapath::PolicyTables;
 use stormbolt_common::limits::{MAX_INTERFACES, cell};
 use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate};
 
+use crate::policies::RuleList;
 use crate::tables::of_rules;
 
 /// Two interfaces, a class per way through the policer and the steering, a rule per field.
@@ -174,7 +175,11 @@ pub fn tables(generation: u32) -> (PolicyTables, Vec<String>) {
         .map(|class| class.name.as_str())
         .collect();
     assert_eq!(names, CLASSES);
-    let mut tables = of_rules(&policy.rules, &[0, 1], generation).unwrap();
+    let list = RuleList {
+        rules: policy.rules,
+        sets: policy.sets,
+    };
+    let mut tables = of_rules(&list, &[0, 1], generation).unwrap();
     for interface in 0..MAX_INTERFACES {
         let rates = (0..)
             .zip(CLASSES)
@@ -183,7 +188,7 @@ pub fn tables(generation: u32) -> (PolicyTables, Vec<String>) {
     }
     (
         tables,
-        policy.rules.into_iter().map(|rule| rule.name).collect(),
+        list.rules.into_iter().map(|rule| rule.name).collect(),
     )
 }
 

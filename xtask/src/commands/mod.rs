@@ -1,7 +1,9 @@
 //! The command line: `cargo xtask …`.
 
+mod bench;
 mod build_ebpf;
 mod lint_ebpf;
+mod rulesets;
 mod setup;
 mod test;
 mod tidy;
@@ -30,6 +32,8 @@ enum Command {
     LintEbpf(lint_ebpf::Args),
     Tidy(tidy::Args),
     Test(test::Args),
+    Rulesets(rulesets::Args),
+    Bench(bench::Args),
 }
 
 impl Cli {
@@ -46,6 +50,8 @@ impl Cli {
             Command::BuildEbpf(args) => build_ebpf::run(&args, &workspace)?,
             Command::LintEbpf(args) => lint_ebpf::run(&args, &workspace)?,
             Command::Tidy(args) => tidy::run(&args, &workspace)?,
+            Command::Rulesets(args) => rulesets::run(&args)?,
+            Command::Bench(args) => return bench::run(&args, &workspace),
             Command::Test(args) => return test::run(&args, &workspace),
         }
         Ok(ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ mod classes;
 mod cpus;
 mod interfaces;
 mod rules;
+mod sets;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -19,7 +20,7 @@ use serde::de::DeserializeOwned;
 use super::exit::Exit;
 use super::output::{Format, Output, Style};
 use crate::api::client::Client;
-use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Status};
+use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Sets, Status};
 
 /// Shows what the daemon does and sees.
 #[derive(Debug, clap::Args)]
@@ -54,6 +55,10 @@ enum Subject {
     /// The rules and the packets that each of them matched.
     #[command(after_long_help = "Example:\n  sudo stormbolt show rules")]
     Rules(How),
+
+    /// The sets: how many prefixes they have, and which rules refer to them.
+    #[command(after_long_help = "Example:\n  sudo stormbolt show sets")]
+    Sets(How),
 
     /// The CPUs: where packets arrive, and where they are steered to.
     #[command(after_long_help = "Example:\n  sudo stormbolt show cpus --watch")]
@@ -90,6 +95,7 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
         Subject::Interfaces(how) => show::<Interfaces>(how, &client, output),
         Subject::Classes(how) => show::<Classes>(how, &client, output),
         Subject::Rules(how) => show::<Rules>(how, &client, output),
+        Subject::Sets(how) => show::<Sets>(how, &client, output),
         Subject::Cpus(how) => show::<Cpus>(how, &client, output),
     }?;
     Ok(Exit::Done)

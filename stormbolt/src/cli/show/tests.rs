@@ -1,6 +1,7 @@
 //! The exact text of what is shown.
 
 use super::Shown;
+use crate::api::documents::{SetStatus, Sets};
 use crate::cli::output::Style;
 use crate::cli::tests::status;
 use crate::daemon::fake;
@@ -62,6 +63,27 @@ fn rules_show_what_they_matched() {
         &[
             "#  rule    matches       action  packets   bytes",
             "1  rule 1  protocol udp  gold        1 M  100 MB",
+        ],
+    );
+}
+
+#[test]
+fn sets_show_their_size_and_their_users() {
+    let set = |name: &str, ipv4_prefixes, rules: usize| SetStatus {
+        name: name.to_owned(),
+        ipv4_prefixes,
+        ipv6_prefixes: 3,
+        rules: (1..=rules).map(|number| format!("rule {number}")).collect(),
+    };
+    assert_shows(
+        &Sets {
+            version: 1,
+            sets: vec![set("office", 1_000_000, 0), set("bogons", 12, 6)],
+        },
+        &[
+            "set     IPv4 prefixes  IPv6 prefixes  used by",
+            "office        1000000              3  -",
+            "bogons             12              3  rule 1, rule 2, rule 3, rule 4, +2",
         ],
     );
 }

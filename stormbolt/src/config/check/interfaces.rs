@@ -56,7 +56,8 @@ fn interface(entry: &InterfaceEntry, problems: &mut Problems) -> Interface {
     }
 }
 
-/// What the kernel's `dev_valid_name` refuses, and what would garble every table.
+/// What the kernel's `dev_valid_name` refuses, what would garble every table, and what means something
+/// else in a rule.
 fn name_fault(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("it is empty")
@@ -68,6 +69,8 @@ fn name_fault(name: &str) -> Option<&'static str> {
         Some("it contains `/` or `:`")
     } else if name.contains(|c: char| c.is_whitespace() || c.is_control()) {
         Some("it contains white space or control characters")
+    } else if name.starts_with('!') {
+        Some("rules would read it as every interface but that; rename it with `ip link set`")
     } else {
         None
     }

@@ -1,5 +1,7 @@
 //! The document as a whole.
 
+use std::path::PathBuf;
+
 use stormbolt_common::limits::{MAX_CLASSES, MAX_INTERFACES, MAX_RULES};
 use stormbolt_control::policy::{Class, Malformed, Policy};
 use stormbolt_control::units::Nanoseconds;
@@ -7,11 +9,12 @@ use stormbolt_control::units::Nanoseconds;
 use super::classes::{check_guarantees, classes};
 use super::interfaces::interfaces;
 use super::rules::{Names, rules};
-use super::sets::Sets;
+use super::sets::{Sets, Sources};
 use crate::config::diagnostic::{Problem, Problems, did_you_mean};
 use crate::config::document::{ClassEntry, DefaultEntry, Document};
 use crate::config::numbers::{text, word};
 use crate::config::section::{Field, Scalar};
+use crate::config::set_files::SetFiles;
 use crate::config::units::{parse_time, write_time};
 
 const DEFAULT_INTERVAL: Nanoseconds = Nanoseconds::from_millis(100);
@@ -20,7 +23,52 @@ const MAX_INTERVAL: Nanoseconds = Nanoseconds::from_millis(10_000);
 
 /// Gives a document its meaning. What has errors is replaced by something harmless, so that the
 /// rest can be checked too: the result is a policy only if `problems` has no errors.
-pub(in crate::config) fn policy(mut document: Document, problems: &mut Problems) -> Policy {
+///
+/// `text` is what the document was read from; the files of its sets are read from `files` and noted
+/// in `set_files`.
+pub(in crate::config) fn policy(
+    mut document: Document<'_>,
+    text: &str,
+    files: SetFiles<'_>,
+    set_files: &mut Vec<PathBuf>,
+    problems: &mut Problems,
+) -> Policy {
+    limits(&mut document, problems);
+    let interval = interval(document.interval.as_ref(), problems);
+    let interfaces = interfaces(&document.interfaces, problems);
+    let classes = classes(&document.classes, &interfaces, problems);
+    check_guarantees(&document, &interfaces, &classes, problems);
+    let mut sources = Sources {
+        text,
+        files,
+        read: set_files,
+    };
+    let mut sets = Sets::read(std::mem::take(&mut document.sets), &mut sources, problems);
+    let mut names = Names::new(&interfaces, &classes, &mut sets);
+    let rules = rules(&document.rules, &mut names, problems);
+    let (default_class, malformed) = default(document.default.as_ref(), &mut names, problems);
+    let used_classes = names.used_classes().clone();
+    // Beside errors it is not known what would have been used.
+    if !problems.failed() {
+        let entries = document.classes.iter().enumerate();
+        for (_, entry) in entries.filter(|(index, _)| !used_classes.contains(index)) {
+            problems.add(unused_class(entry));
+        }
+        sets.warn_unused(problems);
+    }
+    let default_class = default_class.unwrap_or(0);
+    Policy {
+        interval,
+        interfaces,
+        classes,
+        sets: sets.into_sets(),
+        rules,
+        default_class,
+        malformed,
+    }
+}
+
+fn limits(document: &mut Document<'_>, problems: &mut Problems) {
     limit(
         "interface",
         &mut document.interfaces,
@@ -42,33 +90,6 @@ pub(in crate::config) fn policy(mut document: Document, problems: &mut Problems)
         |e| e.span.clone(),
         problems,
     );
-
-    let interval = interval(document.interval.as_ref(), problems);
-    let interfaces = interfaces(&document.interfaces, problems);
-    let classes = classes(&document.classes, &interfaces, problems);
-    check_guarantees(&document, &interfaces, &classes, problems);
-    let mut sets = Sets::read(document.sets, problems);
-    let mut names = Names::new(&interfaces, &classes, &mut sets);
-    let rules = rules(&document.rules, &mut names, problems);
-    let (default_class, malformed) = default(document.default.as_ref(), &mut names, problems);
-    let used_classes = names.used_classes().clone();
-    // Beside errors it is not known what would have been used.
-    if !problems.failed() {
-        let entries = document.classes.iter().enumerate();
-        for (_, entry) in entries.filter(|(index, _)| !used_classes.contains(index)) {
-            problems.add(unused_class(entry));
-        }
-        sets.warn_unused(problems);
-    }
-    let default_class = default_class.unwrap_or(0);
-    Policy {
-        interval,
-        interfaces,
-        classes,
-        rules,
-        default_class,
-        malformed,
-    }
 }
 
 fn limit<T>(

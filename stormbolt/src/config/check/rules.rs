@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipnet::IpNet;
-use stormbolt_control::policy::{Action, Class, FragmentMatch, Interface, Rule, RuleMatch};
+use stormbolt_control::policy::{Accepts, Action, Addresses, Class, Interface, Rule, RuleMatch};
 
+use super::conflicts::conflicts;
 use super::policy::find_class;
-use super::sets::{Sets, max_prefixes};
+use super::sets::Sets;
 use crate::config::diagnostic::{Problem, Problems, Span, did_you_mean};
 use crate::config::document::RuleEntry;
-use crate::config::fields::{self, ICMP, ICMPV6, SCTP, TCP, UDP};
+use crate::config::fields;
+use crate::config::negation::accepts;
 use crate::config::numbers::{refuse_empty, text, word};
 use crate::config::section::List;
 
@@ -49,7 +50,13 @@ impl<'a> Names<'a> {
         &self.used_classes
     }
 
-    fn interfaces(&self, list: &List, problems: &mut Problems) -> Vec<usize> {
+    fn interfaces(&self, list: &List, problems: &mut Problems) -> Accepts<usize> {
+        accepts(list, problems, |list, problems| {
+            self.positions(list, problems)
+        })
+    }
+
+    fn positions(&self, list: &List, problems: &mut Problems) -> Vec<usize> {
         refuse_empty(list, problems);
         let mut positions = Vec::new();
         for field in list.get_ref() {
@@ -99,7 +106,6 @@ pub(super) fn rules(
             action,
         });
     }
-    check_prefix_count(entries, &rules, problems);
     warn_unreachable(entries, &rules, problems);
     rules
 }
@@ -125,7 +131,7 @@ fn rule_name(number: usize, entry: &RuleEntry, problems: &mut Problems) -> (Stri
 }
 
 fn rule_match(entry: &RuleEntry, names: &mut Names<'_>, problems: &mut Problems) -> RuleMatch {
-    let mut addresses = |key, list: &Option<List>, problems: &mut Problems| -> Option<Vec<IpNet>> {
+    let mut addresses = |key, list: &Option<List>, problems: &mut Problems| -> Option<Addresses> {
         let list = list.as_ref()?;
         refuse_empty(list, problems);
         Some(names.sets.resolve(key, list, problems))
@@ -159,11 +165,11 @@ fn rule_match(entry: &RuleEntry, names: &mut Names<'_>, problems: &mut Problems)
         fragment: entry
             .fragment
             .as_ref()
-            .and_then(|field| fields::fragment(field, problems)),
+            .map(|list| fields::fragments(list, problems)),
         icmp_type: entry
             .icmp_type
             .as_ref()
-            .map(|list| fields::icmp_types(list, protocol.as_deref(), problems)),
+            .map(|list| fields::icmp_types(list, protocol.as_ref(), problems)),
         length: entry
             .length
             .as_ref()
@@ -200,110 +206,6 @@ fn action(entry: &RuleEntry, names: &mut Names<'_>, problems: &mut Problems) -> 
                     .help("leave one of them out"),
             );
             None
-        }
-    }
-}
-
-/// A field that only some protocols carry.
-struct Carried {
-    span: Span,
-    what: &'static str,
-    by: &'static [u8],
-}
-
-/// Fields that contradict each other, so that the rule can never match.
-fn conflicts(entry: &RuleEntry, matches: &RuleMatch, problems: &mut Problems) {
-    let ports = entry
-        .source_port
-        .as_ref()
-        .or(entry.destination_port.as_ref());
-    let carried = [
-        ports.map(|list| (list.span(), "ports", [TCP, UDP, SCTP].as_slice())),
-        entry
-            .tcp_flags
-            .as_ref()
-            .map(|field| (field.span(), "TCP flags", [TCP].as_slice())),
-        entry
-            .icmp_type
-            .as_ref()
-            .map(|list| (list.span(), "ICMP types", [ICMP, ICMPV6].as_slice())),
-    ];
-    let carried: Vec<Carried> = carried
-        .into_iter()
-        .flatten()
-        .map(|(span, what, by)| Carried { span, what, by })
-        .collect();
-    for field in &carried {
-        if let (Some(list), Some(protocols)) = (&entry.protocol, &matches.protocol) {
-            check_protocols(field, list, protocols, problems);
-        }
-        if let (Some(FragmentMatch::Later), Some(fragment)) = (matches.fragment, &entry.fragment) {
-            let message = format!(
-                "later fragments have no {}, so the rule never matches",
-                field.what
-            );
-            let problem = Problem::error(field.span.clone(), message);
-            problems.add(problem.also(fragment.span(), "only later fragments"));
-        }
-    }
-    for (index, one) in carried.iter().enumerate() {
-        for other in carried.iter().skip(index + 1) {
-            if one.by.iter().all(|protocol| !other.by.contains(protocol)) {
-                let message = format!(
-                    "no packet has both {} and {}, so the rule never matches",
-                    one.what, other.what
-                );
-                let problem = Problem::error(other.span.clone(), message).label(other.what);
-                problems.add(problem.also(one.span.clone(), one.what));
-            }
-        }
-    }
-}
-
-fn check_protocols(field: &Carried, list: &List, protocols: &[u8], problems: &mut Problems) {
-    let Some(first) = protocols
-        .iter()
-        .find(|protocol| !field.by.contains(protocol))
-    else {
-        return;
-    };
-    let name = fields::PROTOCOLS
-        .iter()
-        .find(|(_, number)| *number == u16::from(*first));
-    let name = name.map_or_else(
-        || format!("protocol {first}"),
-        |(name, _)| (*name).to_owned(),
-    );
-    let what = field.what;
-    if protocols.iter().any(|protocol| field.by.contains(protocol)) {
-        let message = format!("{name} packets have no {what}, so the rule never matches them");
-        let problem = Problem::warning(list.span(), message);
-        problems.add(problem.also(field.span.clone(), format!("the {what}")));
-    } else {
-        let message = format!("{name} packets have no {what}, so the rule never matches");
-        let problem = Problem::error(field.span.clone(), message);
-        problems.add(problem.also(list.span(), "the protocol"));
-    }
-}
-
-/// Prefixes are shared by all rules, but each table of them has room for so many.
-fn check_prefix_count(entries: &[RuleEntry], rules: &[Rule], problems: &mut Problems) {
-    type Side = fn(&RuleMatch) -> Option<&Vec<IpNet>>;
-    let sides: [(&str, Side); 2] = [
-        ("source", |m| m.source.as_ref()),
-        ("destination", |m| m.destination.as_ref()),
-    ];
-    for (what, side) in sides {
-        let mut distinct: BTreeSet<&IpNet> = BTreeSet::new();
-        for (entry, rule) in entries.iter().zip(rules) {
-            distinct.extend(side(&rule.matches).into_iter().flatten());
-            if distinct.len() > max_prefixes() {
-                let max = max_prefixes();
-                let message = format!("the rules have more than {max} different {what} prefixes");
-                let problem = Problem::error(entry.span.clone(), message);
-                problems.add(problem.label("the limit is passed here"));
-                break;
-            }
         }
     }
 }

@@ -1,9 +1,12 @@
 //! The documentation: every whole policy in it is one, without warnings.
 
+use std::path::Path;
+
 use super::found;
-use crate::config::{parse, to_toml};
+use crate::config::{LoadError, load, parse, to_toml};
 
 const REFERENCE: &str = include_str!("../../../../docs/policy.md");
+const BOGONS: &str = include_str!("../../../../docs/examples/bogons.txt");
 const EXAMPLES: [(&str, &str); 3] = [
     (
         "game-server.toml",
@@ -25,6 +28,21 @@ fn blocks() -> Vec<&'static str> {
     blocks
         .map(|block| block.split("```").next().unwrap())
         .collect()
+}
+
+/// What is found in a policy file beside the files that the examples name.
+fn found_beside_files(text: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bogons.txt"), BOGONS).unwrap();
+    let path = folder.path().join("policy.toml");
+    std::fs::write(&path, text).unwrap();
+    let report = match load(&path) {
+        Ok((loaded, _)) => loaded.warnings,
+        Err(LoadError::Policy(error)) => error.report().clone(),
+        Err(error) => panic!("{error}"),
+    };
+    let findings = report.findings().into_iter();
+    findings.map(|finding| finding.message).collect()
 }
 
 #[test]
@@ -49,6 +67,7 @@ fn every_block_of_the_reference_is_valid_by_itself_or_in_a_policy() {
             ("[interface.eth1]", "capacity = \"10Gbit\""),
             ("[class.calls]", ""),
             ("[class.bulk]", ""),
+            ("[set.bogons]", "prefixes = [\"192.0.0.0/24\"]"),
             ("[set.office]", "prefixes = [\"192.0.2.0/24\"]"),
             ("[default]", "class = \"bulk\""),
         ];
@@ -59,7 +78,7 @@ fn every_block_of_the_reference_is_valid_by_itself_or_in_a_policy() {
             text.extend([header, "\n", body, "\n"]);
         }
         text.push_str(part);
-        let problems = found(&text);
+        let problems = found_beside_files(&text);
         let unused = |problem: &String| problem.contains("is never used");
         assert!(problems.iter().all(unused), "{problems:#?}\n{text}");
     }
@@ -79,6 +98,7 @@ fn every_key_is_in_the_reference() {
         "weight",
         "cpus",
         "prefixes",
+        "file",
         "name",
         "src",
         "dst",
@@ -103,8 +123,10 @@ fn every_key_is_in_the_reference() {
 #[test]
 fn every_example_is_valid_and_comes_back_from_its_export() {
     for (name, text) in EXAMPLES {
-        assert_eq!(found(text), [""; 0], "{name}");
-        let policy = parse(name, text).unwrap().policy;
+        assert_eq!(found_beside_files(text), [""; 0], "{name}");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples");
+        let (loaded, _) = load(&Path::new(folder).join(name)).unwrap();
+        let policy = loaded.policy;
         let again = parse(name, &to_toml(&policy)).unwrap();
         assert_eq!(again.policy, policy, "{name}");
     }

@@ -56,10 +56,11 @@ fn unknown_keys_are_shown_with_what_was_probably_meant() {
         "8:2: error: unknown key `sets` at the top level; did you mean `set`? [sets]"
     );
     assert_eq!(
-        found(&around("[set.a]\nfile = \"x\"\n")),
+        found(&around("[set.a]\nurl = \"x\"\n")),
         [
-            "8:6: error: set `a` has no `prefixes`; write `prefixes = [\"192.0.2.0/24\"]` [a]",
-            "9:1: error: unknown key `file` in `[set.a]`; the keys here are prefixes [file]",
+            "8:6: error: set `a` has neither `prefixes` nor a `file`; write `prefixes = \
+             [\"192.0.2.0/24\"]` [a]",
+            "9:1: error: unknown key `url` in `[set.a]`; the keys here are prefixes, file [url]",
         ]
     );
 }

@@ -9,8 +9,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use stormbolt_control::policy::{
-    Action, AttachMode, Class, CpuSet, FragmentMatch, Interface, Malformed, Policy, Range, Rule,
-    RuleMatch, TcpFlagsMatch,
+    Accepts, Action, Addresses, AttachMode, Class, CpuSet, FragmentMatch, Interface, Malformed,
+    Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
@@ -18,6 +18,7 @@ use crate::config::{parse, render, to_toml};
 
 const EXAMPLE: &str = include_str!("../../../../docs/examples/game-server.toml");
 const CAPACITY: u64 = 100_000_000_000;
+const SETS: usize = 3;
 
 /// Pieces that mean something in a policy, so that mutations get past the syntax.
 const PIECES: &[&str] = &[
@@ -51,6 +52,11 @@ const PIECES: &[&str] = &[
     "= \"-\"",
     "= \",\"",
     "= \"!\"",
+    "= \"!@a\"",
+    "= [\"!10-20\", 7]",
+    "= \"!(syn)\"",
+    "= '''\n::1 # x\n10.0.0.1/8'''",
+    "file = \"/etc/passwd\"",
     "\r",
     "\u{1b}",
 ];
@@ -140,61 +146,101 @@ fn prefix() -> impl Strategy<Value = IpNet> {
     prop_oneof![v4, v6].prop_map(|(address, length)| IpNet::new(address, length).unwrap().trunc())
 }
 
-fn prefixes() -> impl Strategy<Value = Option<Vec<IpNet>>> {
-    of(btree_set(prefix(), 0..12).prop_map(|set| set.into_iter().collect()))
+/// A set for each name, seldom longer than a list that is written on one line.
+fn sets() -> impl Strategy<Value = Vec<Set>> {
+    let set = (0..2_usize, vec(prefix(), 0..20)).prop_map(|(few, mut prefixes)| {
+        prefixes.truncate(if few == 0 { 6 } else { 20 });
+        prefixes
+    });
+    vec(set, SETS).prop_map(|sets| {
+        let named = sets.into_iter().enumerate();
+        named
+            .map(|(number, prefixes)| Set::new(format!("set-{number}"), prefixes))
+            .collect()
+    })
+}
+
+fn addresses() -> impl Strategy<Value = Option<Addresses>> {
+    let set = select((0..SETS).collect::<Vec<_>>());
+    let addresses = (
+        any::<bool>(),
+        btree_set(prefix(), 0..12),
+        btree_set(set, 0..3),
+    );
+    let addresses = addresses.prop_filter_map("nothing is listed", |(negated, prefixes, sets)| {
+        let listed = !prefixes.is_empty() || !sets.is_empty();
+        listed.then(|| Addresses {
+            negated,
+            prefixes: prefixes.into_iter().collect(),
+            sets: sets.into_iter().collect(),
+        })
+    });
+    of(addresses)
+}
+
+/// Up to three entries, negated or not.
+fn accepts<T: std::fmt::Debug>(
+    entry: impl Strategy<Value = T>,
+) -> impl Strategy<Value = Accepts<T>> {
+    (any::<bool>(), vec(entry, 1..4)).prop_map(|(negated, any_of)| Accepts { negated, any_of })
 }
 
 /// Protocol, ports, flags, fragment and ICMP types, which restrict each other.
 fn transport() -> impl Strategy<Value = RuleMatch> {
-    let ports = || of(vec(range(any::<u16>()), 1..4));
-    let tcp = (1..=255_u8, any::<u8>()).prop_map(|(mask, set)| TcpFlagsMatch {
-        mask,
-        set: set & mask,
-    });
+    let ports = || of(accepts(range(any::<u16>())));
+    let tcp =
+        (any::<bool>(), 1..=255_u8, any::<u8>()).prop_map(|(negated, mask, set)| TcpFlagsMatch {
+            negated,
+            mask,
+            set: set & mask,
+        });
+    let places = select(vec![
+        FragmentMatch::No,
+        FragmentMatch::First,
+        FragmentMatch::Later,
+        FragmentMatch::Any,
+    ]);
     prop_oneof![
-        (ports(), ports(), of(Just(vec![6, 17])), of(tcp)).prop_map(
-            |(source_port, destination_port, protocol, tcp_flags)| RuleMatch {
-                source_port,
-                destination_port,
-                protocol,
-                tcp_flags,
+        (
+            ports(),
+            ports(),
+            of(Just(Accepts::any_of(vec![6_u8]))),
+            of(tcp)
+        )
+            .prop_map(
+                |(source_port, destination_port, protocol, tcp_flags)| RuleMatch {
+                    source_port,
+                    destination_port,
+                    protocol,
+                    tcp_flags,
+                    ..RuleMatch::default()
+                }
+            ),
+        (of(select(vec![1_u8, 58])), of(accepts(range(any::<u8>())))).prop_map(
+            |(protocol, icmp_type)| RuleMatch {
+                protocol: protocol.map(|protocol| Accepts::any_of(vec![protocol])),
+                icmp_type,
                 ..RuleMatch::default()
             }
         ),
-        (
-            of(select(vec![1_u8, 58])),
-            of(vec(range(any::<u8>()), 1..4))
-        )
-            .prop_map(|(protocol, icmp_type)| RuleMatch {
-                protocol: protocol.map(|protocol| vec![protocol]),
-                icmp_type,
-                ..RuleMatch::default()
-            }),
-        (
-            of(vec(any::<u8>(), 1..4)),
-            of(select(vec![
-                FragmentMatch::No,
-                FragmentMatch::First,
-                FragmentMatch::Later,
-                FragmentMatch::Any,
-            ]))
-        )
-            .prop_map(|(protocol, fragment)| RuleMatch {
+        (of(accepts(any::<u8>())), of(accepts(places))).prop_map(|(protocol, fragment)| {
+            RuleMatch {
                 protocol,
                 fragment,
                 ..RuleMatch::default()
-            }),
+            }
+        }),
     ]
 }
 
 fn rule_match(interfaces: usize) -> impl Strategy<Value = RuleMatch> {
     let frame = (
-        of(vec(range(0..=63_u8), 1..4)),
-        of(vec(range(0..=4095_u16), 1..4)),
-        of(vec(range(0..=16_383_u16), 1..4)),
-        of(vec(0..interfaces, 1..3)),
+        of(accepts(range(0..=63_u8))),
+        of(accepts(range(0..=4095_u16))),
+        of(accepts(range(0..=16_383_u16))),
+        of(accepts(0..interfaces)),
     );
-    (prefixes(), prefixes(), transport(), frame).prop_map(
+    (addresses(), addresses(), transport(), frame).prop_map(
         |(source, destination, transport, (dscp, vlan, length, interface))| RuleMatch {
             source,
             destination,
@@ -275,6 +321,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             (
                 Just(interfaces),
                 Just(classes),
+                sets(),
                 rules,
                 default,
                 malformed,
@@ -282,7 +329,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             )
         })
         .prop_map(
-            |(interfaces, classes, rules, default_class, malformed, interval)| {
+            |(interfaces, classes, sets, rules, default_class, malformed, interval)| {
                 let rules =
                     rules
                         .into_iter()
@@ -306,6 +353,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                     interval,
                     interfaces,
                     classes,
+                    sets,
                     rules,
                     default_class,
                     malformed,

@@ -1,8 +1,11 @@
 //! The messages about typical mistakes in sets and rules, and what their values mean.
 
-use stormbolt_control::policy::{Action, FragmentMatch, Policy, Range, TcpFlagsMatch};
+use ipnet::IpNet;
+use stormbolt_control::policy::{
+    Accepts, Action, FragmentMatch, Policy, Range, Set, TcpFlagsMatch,
+};
 
-use super::{around, found, one};
+use super::{around, one};
 use crate::config::parse;
 
 /// The finding about a rule that holds `fields`, from line 10 on.
@@ -158,22 +161,12 @@ fn rules_have_one_action_one_name_and_can_be_reached() {
 
 #[test]
 fn too_many_entries_are_refused() {
-    let message = one(&"[[rule]]\nsrc = \"::1\"\nclass = \"bulk\"\n".repeat(1025));
+    let classes: Vec<_> = (0..1024)
+        .map(|number| format!("[class.c{number}]\n"))
+        .collect();
+    let message = one(&classes.concat());
     assert!(
-        message.contains("1025 entries of kind `rule`, but at most 1024"),
-        "{message}"
-    );
-    let set = |others: &str| {
-        let prefixes: Vec<_> = (0..65_534)
-            .map(|n| format!("\"10.{}.{}.0/24\"", n >> 8, n & 255))
-            .collect();
-        let rule = "[[rule]]\nsrc = \"@a\"\naction = \"drop\"\n[set.a]\n";
-        format!("{rule}prefixes = [{others}{}]\n", prefixes.join(","))
-    };
-    assert_eq!(found(&around(&set("\"10.0.0.0/24\","))), [""; 0]);
-    let message = one(&set("\"192.0.2.1\","));
-    assert!(
-        message.contains("more than 65534 different prefixes"),
+        message.contains("entries of kind `class`, but at most 1024"),
         "{message}"
     );
 }
@@ -191,14 +184,21 @@ fn fields_of_rules_mean_what_the_reference_says() {
     let [all, flags, icmp] = policy.rules.as_slice() else {
         panic!("three rules")
     };
-    let source = all
-        .matches
-        .source
-        .as_ref()
-        .unwrap()
-        .iter()
-        .map(ToString::to_string);
-    assert!(source.eq(["10.0.0.1/32", "2001:db8::/32", "192.0.2.0/24"]));
+    let texts = |nets: &[IpNet]| nets.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let set = Set::new(
+        "a",
+        vec![
+            "10.0.0.1/32".parse().unwrap(),
+            "2001:db8::/32".parse().unwrap(),
+        ],
+    );
+    assert_eq!(policy.sets, [set]);
+    let source = all.matches.source.as_ref().unwrap();
+    assert_eq!(
+        (source.negated, source.sets.as_slice()),
+        (false, [0].as_slice())
+    );
+    assert_eq!(texts(&source.prefixes), ["192.0.2.0/24"]);
     let one = |value| Range {
         first: value,
         last: value,
@@ -206,9 +206,9 @@ fn fields_of_rules_mean_what_the_reference_says() {
     let range = |first, last| Range { first, last };
     assert_eq!(
         all.matches.destination_port,
-        Some(vec![range(9000, 9100), one(12)])
+        Some(Accepts::any_of(vec![range(9000, 9100), one(12)]))
     );
-    assert_eq!(all.matches.protocol, Some(vec![17, 6]));
+    assert_eq!(all.matches.protocol, Some(Accepts::any_of(vec![17, 6])));
     let dscp = vec![
         Range {
             first: 46,
@@ -219,14 +219,18 @@ fn fields_of_rules_mean_what_the_reference_says() {
             last: 14,
         },
     ];
-    assert_eq!(all.matches.dscp.as_ref().unwrap()[..2], dscp);
-    assert_eq!(all.matches.fragment, Some(FragmentMatch::No));
-    assert_eq!(all.matches.length, Some(vec![one(64)]));
-    assert_eq!(all.matches.interface, Some(vec![0]));
+    assert_eq!(all.matches.dscp.as_ref().unwrap().any_of[..2], dscp);
+    assert_eq!(
+        all.matches.fragment,
+        Some(Accepts::any_of(vec![FragmentMatch::No]))
+    );
+    assert_eq!(all.matches.length, Some(Accepts::any_of(vec![one(64)])));
+    assert_eq!(all.matches.interface, Some(Accepts::any_of(vec![0])));
     assert_eq!((all.name.as_str(), all.action), ("all", Action::Pass));
     assert_eq!(
         flags.matches.tcp_flags,
         Some(TcpFlagsMatch {
+            negated: false,
             mask: 0x12,
             set: 0x02
         })
@@ -235,7 +239,7 @@ fn fields_of_rules_mean_what_the_reference_says() {
         (flags.name.as_str(), flags.action),
         ("rule 2", Action::Class(0))
     );
-    let types = icmp.matches.icmp_type.clone().unwrap();
+    let types = icmp.matches.icmp_type.clone().unwrap().any_of;
     assert_eq!(
         types.iter().map(|types| types.first).collect::<Vec<_>>(),
         [128, 1]

@@ -16,7 +16,7 @@ use crate::ebpf::workspace::Workspace;
 /// Checks the invariants of the tree that no compiler and no lint checks.
 ///
 /// - `unsafe` stands in stormbolt-ebpf only under src/kernel/, and nowhere in stormbolt-control
-/// - `aya` is used only in stormbolt/src/datapath/ and in stormbolt-common/src/pod.rs
+/// - `aya` is used only in stormbolt/src/datapath/, bench/src/harness/ and stormbolt-common/src/pod.rs
 /// - nothing unfinished: no todo!, unimplemented!, dbg! and no ignored test
 /// - a source file has at most 500 lines, and begins by saying what it is for
 /// - every crate takes the workspace's lints

@@ -1,0 +1,135 @@
+//! The program in front of the measured one, loaded with headers.
+
+use anyhow::{Context as _, Result, ensure};
+use aya::maps::{Array, ProgramArray};
+use aya::programs::{ProgramFd, TestRun as _, TestRunOptions, Xdp};
+use aya::{Ebpf, EbpfLoader, Pod};
+use stormbolt_common::bench::BENCH_HEADERS;
+use xtask::rulesets::{Header, IpVersion};
+
+use super::clock::thread_time_ns;
+use super::object;
+use crate::frames::{header_v4, header_v6, template};
+
+/// XDP's verdict of a front that found no target.
+const XDP_ABORTED: u32 = 0;
+/// How long one measurement shall take.
+const RUN_NS: u64 = 60_000_000;
+/// The fewest passes over all headers in one measurement.
+const MIN_PASSES: u64 = 8;
+/// The most, so that a program that does nothing does not run for ever.
+const MAX_PASSES: u64 = 4096;
+
+/// The program in front of the measured one: every run takes the next of its headers, writes it into
+/// the frame and jumps to the measured program.
+pub struct Front {
+    ebpf: Ebpf,
+    name: &'static str,
+    frame: Vec<u8>,
+    empty: ProgramFd,
+}
+
+impl Front {
+    /// Loads a front with `headers`, which are repeated until there are enough.
+    ///
+    /// # Errors
+    /// There is no header, one is of another version, or the kernel refuses the programs.
+    pub fn load(headers: &[Header], version: IpVersion) -> Result<Self> {
+        let mut ebpf = EbpfLoader::new().load(object::programs())?;
+        let empty = load_program(&mut ebpf, "empty")?;
+        let name = match version {
+            IpVersion::V4 => {
+                fill(&mut ebpf, "HEADERS_V4", headers, header_v4)?;
+                "front_v4"
+            }
+            IpVersion::V6 => {
+                fill(&mut ebpf, "HEADERS_V6", headers, header_v6)?;
+                "front_v6"
+            }
+        };
+        load_program(&mut ebpf, name)?;
+        Ok(Self {
+            ebpf,
+            name,
+            frame: template(version),
+            empty,
+        })
+    }
+
+    /// Time of one run with the empty program behind the front, in nanoseconds.
+    ///
+    /// # Errors
+    /// The kernel refuses to run the programs.
+    pub fn time_empty(&mut self) -> Result<f64> {
+        let empty = self.empty.try_clone()?;
+        self.time(&empty)
+    }
+
+    /// Time of one run with `target` behind the front, in nanoseconds; the mean over as many passes
+    /// over the headers as fit into a twentieth of a second.
+    ///
+    /// # Errors
+    /// The kernel refuses to run the programs.
+    pub fn time(&mut self, target: &ProgramFd) -> Result<f64> {
+        let map = self.ebpf.map_mut("TARGET").context("no map TARGET")?;
+        ProgramArray::try_from(map)?.set(0, target, 0)?;
+        // The first pass brings code and tables into the caches, and says how long a pass takes.
+        self.run(1)?;
+        let pass_ns = self.run(MIN_PASSES / 4)? / (MIN_PASSES / 4);
+        let passes = (RUN_NS / pass_ns.max(1)).clamp(MIN_PASSES, MAX_PASSES);
+        let elapsed = self.run(passes)?;
+        Ok(crate::stats::ratio(
+            elapsed,
+            passes * u64::from(BENCH_HEADERS),
+        ))
+    }
+
+    /// Runs over all headers `passes` times and returns the time that it took.
+    fn run(&mut self, passes: u64) -> Result<u64> {
+        let program = xdp_program(&mut self.ebpf, self.name)?;
+        let options = TestRunOptions {
+            data_in: Some(&self.frame),
+            repeat: u32::try_from(passes * u64::from(BENCH_HEADERS))?,
+            ..TestRunOptions::default()
+        };
+        let before = thread_time_ns();
+        let result = program.test_run(options)?;
+        let elapsed = thread_time_ns() - before;
+        ensure!(
+            result.return_value != XDP_ABORTED,
+            "the measured program did not run behind {}",
+            self.name
+        );
+        Ok(elapsed)
+    }
+}
+
+fn fill<T: Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    headers: &[Header],
+    words: fn(&Header) -> Option<T>,
+) -> Result<()> {
+    ensure!(!headers.is_empty(), "there are no headers to send");
+    let map = ebpf.map_mut(name).context(name)?;
+    let mut array: Array<_, T> = Array::try_from(map)?;
+    for (index, header) in (0..BENCH_HEADERS).zip(headers.iter().cycle()) {
+        let words = words(header).context("a header of the other IP version")?;
+        array.set(index, words, 0)?;
+    }
+    Ok(())
+}
+
+/// Loads program `name` of `ebpf` and returns a descriptor of its own.
+pub(super) fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<ProgramFd> {
+    let program = xdp_program(ebpf, name)?;
+    program
+        .load()
+        .with_context(|| format!("cannot load {name}"))?;
+    Ok(program.fd()?.try_clone()?)
+}
+
+fn xdp_program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp> {
+    let program = ebpf.program_mut(name).context(name)?;
+    Ok(program.try_into()?)
+}

@@ -1,0 +1,71 @@
+//! The peer: the program of `xdp-filter`, as the package xdp-tools installs it.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use aya::maps::{PerCpuHashMap, PerCpuValues};
+use aya::programs::{ProgramFd, Xdp};
+use aya::util::nr_cpus;
+use aya::{Ebpf, EbpfLoader};
+
+/// The variant that looks at everything and passes what no rule drops.
+const OBJECT: &str = "xdpfilt_alw_all.o";
+const PROGRAM: &str = "xdpfilt_alw_all";
+/// In a rule: the source address is meant (`MAP_FLAG_SRC` in xdp-filter's `common_kern_user.h`).
+const SOURCE: u64 = 1;
+
+/// `xdp-filter` with rules on IPv4 source addresses.
+pub struct XdpFilter {
+    _ebpf: Ebpf,
+    program: ProgramFd,
+}
+
+impl XdpFilter {
+    /// Loads the program with one rule for each address; none if it is not installed.
+    ///
+    /// # Errors
+    /// The kernel refuses it.
+    pub fn load(sources: &[IpAddr]) -> Result<Option<Self>> {
+        let Some(object) = installed() else {
+            return Ok(None);
+        };
+        let mut ebpf = EbpfLoader::new().load(&fs::read(&object)?)?;
+        let map = ebpf.map_mut("filter_ipv4").context("no map filter_ipv4")?;
+        let mut rules: PerCpuHashMap<_, [u8; 4], u64> = map.try_into()?;
+        let cpus = nr_cpus().map_err(|(_, error)| error)?;
+        for source in sources {
+            if let IpAddr::V4(source) = source {
+                let rule = PerCpuValues::try_from(vec![SOURCE; cpus])?;
+                rules.insert(source.octets(), rule, 0)?;
+            }
+        }
+        let program: &mut Xdp = ebpf.program_mut(PROGRAM).context(PROGRAM)?.try_into()?;
+        program.load()?;
+        let program = program.fd()?.try_clone()?;
+        Ok(Some(Self {
+            _ebpf: ebpf,
+            program,
+        }))
+    }
+
+    /// The program.
+    pub fn program(&self) -> &ProgramFd {
+        &self.program
+    }
+}
+
+/// Finds the object below `/usr/lib`, where each distribution has a folder of its own for it.
+fn installed() -> Option<PathBuf> {
+    let folders = ["/usr/lib", "/usr/lib64", "/usr/local/lib"];
+    let direct = folders.map(PathBuf::from);
+    let nested = direct.iter().filter_map(|folder| fs::read_dir(folder).ok());
+    let nested = nested
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()));
+    let candidates = direct.iter().cloned().chain(nested.collect::<Vec<_>>());
+    candidates
+        .map(|folder| folder.join("bpf").join(OBJECT))
+        .find(|path| path.is_file())
+}

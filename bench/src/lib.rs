@@ -1,0 +1,12 @@
+//! Benchmarks of StormBolt's data path and of its peers, in one run and in turn.
+//!
+//! Machines differ and are shared, so no figure here means much by itself: what is compared is
+//! measured side by side, in rounds, and the median of the rounds is reported. How to read the
+//! output is in `docs/benchmarks.md`.
+
+pub mod classify;
+pub mod frames;
+pub mod harness;
+mod policies;
+pub mod report;
+pub mod stats;

@@ -1,0 +1,382 @@
+//! The tree that gives an address's class of sets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use stormbolt_common::classifier::{CHOICE_BITS, RANGE_BOUNDS, lane};
+
+use super::membership::Start;
+use super::node::{Node, NodeKind, Run};
+use super::prefix::Family;
+
+/// The widest cut at the root, and elsewhere, in bits. The first costs memory once; the others are
+/// met wherever prefixes are dense.
+const ROOT_WIDTH: u32 = 16;
+const WIDTH: u32 = 8;
+/// Cuts after which each takes all the bits it may, so that every walk ends within
+/// [`stormbolt_common::classifier::MAX_CUTS`]: the 16 that are left are four per word.
+const DEEP: u32 = 8;
+
+/// Builds the tree of one family from its classes.
+pub(super) fn build(starts: &[Start], family: Family) -> Arc<Node> {
+    let mut builder = Builder {
+        family,
+        values: HashMap::new(),
+    };
+    let Some((first, changes)) = starts.split_first() else {
+        return Node::new(NodeKind::Nothing);
+    };
+    let region = Region {
+        first: 0,
+        bits: family.bits(),
+    };
+    builder.build(first.class, changes, region, 0)
+}
+
+/// Addresses that begin alike.
+#[derive(Clone, Copy)]
+struct Region {
+    first: u128,
+    /// Bits that are not decided, the lowest ones of the address.
+    bits: u32,
+}
+
+struct Builder {
+    family: Family,
+    values: HashMap<u32, Arc<Node>>,
+}
+
+impl Builder {
+    fn value(&mut self, class: u32) -> Arc<Node> {
+        let new = || Node::new(NodeKind::Value(class));
+        Arc::clone(self.values.entry(class).or_insert_with(new))
+    }
+
+    /// The tree of `region`, whose first address is in `class`; `changes` are those within it.
+    fn build(&mut self, class: u32, changes: &[Start], region: Region, depth: u32) -> Arc<Node> {
+        if changes.is_empty() || region.bits == 0 {
+            return self.value(class);
+        }
+        if let Some(node) = self.range(class, changes, region, depth) {
+            return node;
+        }
+        if let Some(node) = self.choice(class, changes, region) {
+            return node;
+        }
+        let width = match depth {
+            0 => (changes.len().ilog2() + 1).min(ROOT_WIDTH),
+            1..DEEP => (changes.len().ilog2() + 1).min(WIDTH),
+            _ => WIDTH,
+        };
+        let width = width.min(bits_in_word(region.bits));
+        self.bits(class, changes, region, width, depth)
+    }
+
+    fn bits(
+        &mut self,
+        class: u32,
+        changes: &[Start],
+        region: Region,
+        width: u32,
+        depth: u32,
+    ) -> Arc<Node> {
+        let below = region.bits - width;
+        let mut class = class;
+        let mut rest = changes;
+        let mut runs: Vec<Run> = Vec::new();
+        for value in 0..1_u32 << width {
+            let child = Region {
+                first: region.first + (u128::from(value) << below),
+                bits: below,
+            };
+            // A change at its very first address decides its class.
+            if let Some((start, behind)) = rest.split_first()
+                && start.address == child.first
+            {
+                class = start.class;
+                rest = behind;
+            }
+            let last = child.first + ((1_u128 << below) - 1);
+            let inside = rest.partition_point(|start| start.address <= last);
+            let (inside, behind) = rest.split_at(inside);
+            rest = behind;
+            let node = self.build(class, inside, child, depth + 1);
+            if let Some(start) = inside.last() {
+                class = start.class;
+            }
+            match runs.last_mut() {
+                Some(run) if Arc::ptr_eq(&run.child, &node) => run.end = value + 1,
+                _ => runs.push(Run {
+                    end: value + 1,
+                    child: node,
+                }),
+            }
+        }
+        let (lane, shift) = self.position(below);
+        Node::new(NodeKind::Bits {
+            lane,
+            shift,
+            width,
+            runs,
+        })
+    }
+
+    /// A cut at up to four bounds in the highest 16 bits that are open, if so few part what changes
+    /// there from what does not. Long ways without a fork are taken in few steps so.
+    fn range(
+        &mut self,
+        class: u32,
+        changes: &[Start],
+        region: Region,
+        depth: u32,
+    ) -> Option<Arc<Node>> {
+        let word = (region.bits - 1) / 32 * 32;
+        let lowest = word
+            .max(region.bits.saturating_sub(16))
+            .max(lowest_bit(changes)?);
+        let parts = parts(class, changes, region, lowest)?;
+        let mut last = [u16::MAX; RANGE_BOUNDS];
+        for (bound, part) in last.iter_mut().zip(parts.iter().skip(1)) {
+            *bound = u16::try_from((value_at(part.region.first, lowest) & 0xffff).checked_sub(1)?)
+                .ok()?;
+        }
+        let (lane, shift) = self.position(lowest);
+        let built = parts
+            .iter()
+            .map(|part| self.build(part.class, part.changes, part.region, depth + 1));
+        let children = built.collect();
+        Some(Node::new(NodeKind::Range {
+            lane,
+            shift,
+            last,
+            children,
+        }))
+    }
+
+    /// A bit per value, where eight bits decide between two classes.
+    fn choice(&mut self, class: u32, changes: &[Start], region: Region) -> Option<Arc<Node>> {
+        let lowest = lowest_bit(changes)?;
+        let other = changes.first()?.class;
+        let two = changes
+            .iter()
+            .all(|start| start.class == class || start.class == other);
+        // The window may reach above the region, where all addresses are alike.
+        let fits = two && same_word(lowest, region.bits) && region.bits <= lowest + CHOICE_BITS;
+        if !fits {
+            return None;
+        }
+        let mut bits = [0_u64; 4];
+        let mut current = class;
+        let mut rest = changes.iter().peekable();
+        for step in 0..1_u128 << (region.bits - lowest) {
+            let address = region.first + (step << lowest);
+            while let Some(start) = rest.next_if(|start| start.address <= address) {
+                current = start.class;
+            }
+            if current == other {
+                let value = usize::try_from(value_at(address, lowest) & 0xff).ok()?;
+                *bits.get_mut(value / 64)? |= 1 << (value % 64);
+            }
+        }
+        let (lane, shift) = self.position(lowest);
+        Some(Node::new(NodeKind::Choice {
+            lane,
+            shift,
+            bits,
+            children: [self.value(class), self.value(other)],
+        }))
+    }
+
+    /// The lane of a source address that has bit `bit` of the address, and where in it.
+    fn position(&self, bit: u32) -> (u32, u32) {
+        let word = match self.family {
+            Family::Ipv4 => lane::ADDRESS_WORDS - 1,
+            Family::Ipv6 => lane::ADDRESS_WORDS - 1 - bit / 32,
+        };
+        (lane::SOURCE + word, bit % 32)
+    }
+}
+
+/// A part of a range cut.
+struct Part<'a> {
+    region: Region,
+    class: u32,
+    changes: &'a [Start],
+}
+
+/// The parts into which the changes divide the values of the bits from `lowest` on: one for every
+/// value within which something changes, one for all values between two of them. `None`: too many.
+fn parts(class: u32, changes: &[Start], region: Region, lowest: u32) -> Option<Vec<Part<'_>>> {
+    let below = Region {
+        first: 0,
+        bits: lowest,
+    };
+    let mut parts: Vec<Part<'_>> = vec![Part {
+        region,
+        class,
+        changes: &[],
+    }];
+    let mut begin = |first: u128, class: u32, changes| {
+        if parts.last().is_some_and(|part| part.region.first == first) {
+            parts.pop();
+        }
+        parts.push(Part {
+            region: Region { first, ..below },
+            class,
+            changes,
+        });
+        (parts.len() <= RANGE_BOUNDS + 1).then_some(())
+    };
+    let mut class = class;
+    let mut rest = changes;
+    while let Some(start) = rest.first() {
+        let value = start.address >> lowest;
+        let end = rest.partition_point(|change| change.address >> lowest == value);
+        let (within, behind) = rest.split_at(end);
+        rest = behind;
+        let first = value << lowest;
+        let (at_start, inside) = match within.split_first() {
+            Some((first_change, inside)) if first_change.address == first => {
+                (first_change.class, inside)
+            }
+            _ => (class, within),
+        };
+        begin(first, at_start, inside)?;
+        if let Some(change) = inside.last() {
+            class = change.class;
+            let next = (value + 1) << lowest;
+            let beyond = next > region.first + ((1_u128 << (region.bits - 1)) - 1) * 2 + 1;
+            let at_once = rest
+                .first()
+                .is_some_and(|change| change.address >> lowest == value + 1);
+            if !beyond && !at_once {
+                begin(next, class, &[])?;
+            }
+        } else {
+            class = at_start;
+        }
+    }
+    Some(parts)
+}
+
+/// What a cut sees of an address from bit `lowest` on: the rest of the word.
+fn value_at(address: u128, lowest: u32) -> u128 {
+    (address >> (lowest / 32 * 32) & 0xffff_ffff) >> (lowest % 32)
+}
+
+/// How many of the `bits` lowest bits of an address the word of the highest of them has.
+fn bits_in_word(bits: u32) -> u32 {
+    (bits - 1) % 32 + 1
+}
+
+/// Whether the bits from `lowest` up to below `bits` lie in one word.
+fn same_word(lowest: u32, bits: u32) -> bool {
+    lowest / 32 == (bits - 1) / 32
+}
+
+/// The lowest bit that is one in any of the addresses.
+fn lowest_bit(changes: &[Start]) -> Option<u32> {
+    let bits = changes.iter().map(|start| start.address.trailing_zeros());
+    bits.min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The class that the tree gives an address, and the cuts on the way.
+    fn look_up(root: &Arc<Node>, family: Family, address: u128) -> (u32, u32) {
+        let mut node = Arc::clone(root);
+        let mut cuts = 0;
+        let value = |lane: u32, shift: u32| {
+            let word = if family == Family::Ipv4 { 0 } else { 3 - lane };
+            u32::try_from(address >> (32 * word) & 0xffff_ffff).unwrap() >> shift
+        };
+        loop {
+            let next = match &node.kind {
+                NodeKind::Value(class) => return (*class, cuts),
+                NodeKind::Bits {
+                    lane,
+                    shift,
+                    width,
+                    runs,
+                } => {
+                    let index = value(*lane, *shift) & ((1 << width) - 1);
+                    let run = runs.iter().find(|run| index < run.end).unwrap();
+                    Arc::clone(&run.child)
+                }
+                NodeKind::Range {
+                    lane,
+                    shift,
+                    last,
+                    children,
+                } => {
+                    let value = value(*lane, *shift) & 0xffff;
+                    let part = last.iter().filter(|&&last| value > u32::from(last)).count();
+                    Arc::clone(&children[part])
+                }
+                NodeKind::Choice {
+                    lane,
+                    shift,
+                    bits,
+                    children,
+                } => {
+                    let value = usize::try_from(value(*lane, *shift) & 255).unwrap();
+                    let bit = bits[value / 64] >> (value % 64) & 1;
+                    Arc::clone(&children[usize::try_from(bit).unwrap()])
+                }
+                NodeKind::Nothing | NodeKind::Leaf { .. } => panic!("{node:?}"),
+            };
+            node = next;
+            cuts += 1;
+        }
+    }
+
+    fn starts(changes: Vec<(u128, u32)>, family: Family) -> Vec<Start> {
+        let mut starts = vec![Start {
+            address: 0,
+            class: 0,
+        }];
+        for (address, class) in changes {
+            let address = address & family.last_address();
+            if address > starts.last().unwrap().address && class != starts.last().unwrap().class {
+                starts.push(Start { address, class });
+            }
+        }
+        starts
+    }
+
+    /// Addresses that begin alike, so that they part late.
+    fn address() -> impl Strategy<Value = u128> {
+        let near = (any::<u8>(), 0_u32..128).prop_map(|(low, shift)| {
+            0x2001_0db8_0000_0000_0000_0000_0a00_0000_u128 ^ u128::from(low) << shift
+        });
+        prop_oneof![4 => near, 1 => any::<u128>()]
+    }
+
+    proptest! {
+        #[test]
+        fn every_address_gets_its_class_within_a_walk(
+            mut changes in proptest::collection::vec((address(), 0_u32..3), 0..300),
+            others in proptest::collection::vec(address(), 20),
+            is_ipv4 in any::<bool>(),
+        ) {
+            let family = if is_ipv4 { Family::Ipv4 } else { Family::Ipv6 };
+            for (address, _) in &mut changes {
+                *address &= family.last_address();
+            }
+            changes.sort_unstable();
+            let starts = starts(changes, family);
+            let tree = build(&starts, family);
+            let near = starts.iter().flat_map(|start| [start.address.wrapping_sub(1), start.address, start.address + 1]);
+            for address in near.chain(others) {
+                let address = address & family.last_address();
+                let position = starts.partition_point(|start| start.address <= address) - 1;
+                let (class, cuts) = look_up(&tree, family, address);
+                prop_assert_eq!(class, starts[position].class);
+                prop_assert!(cuts <= stormbolt_common::classifier::MAX_CUTS, "{} cuts", cuts);
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! The header values that rules look at, laid out for the trees.
+
+use stormbolt_common::classifier::{MAX_LENGTH, NO_PORT, lane};
+
+use super::Arrival;
+use crate::parse::{AddressWords, HeaderValues, IPV4_MARK};
+use crate::tables::Rules;
+
+/// Fills in the lanes of a packet; it is in no sets yet.
+#[inline(always)]
+#[expect(clippy::as_conversions, reason = "the discriminant is the value")]
+pub fn fill<R: Rules>(rules: &mut R, headers: &HeaderValues, arrival: Arrival) {
+    fill_address(rules, lane::SOURCE, headers.source);
+    fill_address(rules, lane::DESTINATION, headers.destination);
+    rules.set_lane(lane::SOURCE_PORT, at_most(headers.source_port, NO_PORT - 1));
+    rules.set_lane(
+        lane::DESTINATION_PORT,
+        at_most(headers.destination_port, NO_PORT - 1),
+    );
+    // The only bit of the number that no port has.
+    rules.set_lane(lane::NO_PORTS, headers.source_port >> 16);
+    rules.set_lane(lane::PROTOCOL, u32::from(headers.protocol));
+    rules.set_lane(lane::SOURCE_SETS, 0);
+    rules.set_lane(lane::DESTINATION_SETS, 0);
+    rules.set_lane(lane::DSCP, u32::from(headers.dscp));
+    rules.set_lane(lane::VLAN, headers.vlan);
+    rules.set_lane(lane::TCP_FLAGS, headers.tcp_flags);
+    rules.set_lane(lane::FRAGMENT, headers.fragment as u32);
+    rules.set_lane(lane::ICMP_TYPE, headers.icmp_type);
+    rules.set_lane(lane::LENGTH, at_most(arrival.length, MAX_LENGTH));
+    rules.set_lane(lane::INTERFACE, arrival.interface);
+}
+
+/// Whether the packet in the lanes is IPv4.
+#[inline(always)]
+pub(super) fn is_ipv4<R: Rules>(rules: &R) -> bool {
+    let high = rules.lane(lane::SOURCE) | rules.lane(lane::SOURCE + 1);
+    high == 0 && rules.lane(lane::SOURCE + 2) == IPV4_MARK
+}
+
+#[inline(always)]
+fn fill_address<R: Rules>(rules: &mut R, first: u32, [a, b, c, d]: AddressWords) {
+    rules.set_lane(first, a);
+    rules.set_lane(first + 1, b);
+    rules.set_lane(first + 2, c);
+    rules.set_lane(first + 3, d);
+}
+
+/// The lower of the two.
+#[inline(always)]
+const fn at_most(value: u32, limit: u32) -> u32 {
+    if value < limit { value } else { limit }
+}
+
+const _: () = assert!(NO_PORT == 1 << 16);
