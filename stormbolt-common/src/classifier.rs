@@ -243,7 +243,7 @@ impl Edge {
 /// |---|---|---|
 /// | 0 | 0 to 3 | addresses: IPv4 source in the lower half, destination in the upper one; IPv6 the source's upper and lower half, then the destination's |
 /// | 1 | 4 | ports, 16 bits each from the lowest: first source port, its span (last minus first), first destination port, its span |
-/// | 2 | 5 | 8 bits each: bits that do not count at the end of the source (IPv4), of the destination, protocol, [flags](conditions::flag); upper half: priority, 0 is served first |
+/// | 2 | 5 | 8 bits each: bits that do not count at the end of the source (IPv4), of the destination, protocol, [flags](conditions::flag) in their places; upper half: priority, 0 is served first |
 /// | 3 | 6 | lower half: verdict as in [`crate::policy`]; upper half: number of the rule's counter |
 /// | | 7 | 8 bits each: bits that do not count at the end of the source's upper half, of its lower half, of the destination's |
 ///
@@ -262,16 +262,25 @@ pub mod conditions {
     /// Words of an IPv6 condition.
     pub const IPV6_WORDS: u32 = 8;
 
-    /// Flags of a condition.
+    /// Flags of a condition, within the word that has them.
     pub mod flag {
         /// Any source port is accepted, and none.
-        pub const ANY_SOURCE_PORT: u64 = 1;
+        pub const ANY_SOURCE_PORT: u64 = 1 << 24;
         /// Any destination port is accepted, and none.
-        pub const ANY_DESTINATION_PORT: u64 = 2;
+        pub const ANY_DESTINATION_PORT: u64 = 1 << 25;
+        /// Bit of [`ANY_PROTOCOL`].
+        pub const ANY_PROTOCOL_BIT: u32 = 26;
         /// Any protocol is accepted.
-        pub const ANY_PROTOCOL: u64 = 4;
+        pub const ANY_PROTOCOL: u64 = 1 << ANY_PROTOCOL_BIT;
         /// The next place extends this condition.
-        pub const EXTENDED: u64 = 8;
+        pub const EXTENDED: u64 = 1 << 27;
+        /// Shift that takes [`ANY_SOURCE_PORT`] to bit 31.
+        pub const SOURCE_PORT_SHIFT: u32 = 7;
+        /// Shift that takes [`ANY_DESTINATION_PORT`] to bit 63.
+        pub const DESTINATION_PORT_SHIFT: u32 = 38;
+
+        const _: () = assert!(ANY_SOURCE_PORT << SOURCE_PORT_SHIFT == 1 << 31);
+        const _: () = assert!(ANY_DESTINATION_PORT << DESTINATION_PORT_SHIFT == 1 << 63);
     }
 
     /// Bits of an extension's last word.

@@ -142,8 +142,7 @@ impl Header {
             }
             Family::Ipv6 => 0,
         };
-        let settings =
-            ignored | protocol << 16 | flags << 24 | u64::from(self.target.priority) << 32;
+        let settings = ignored | protocol << 16 | flags | u64::from(self.target.priority) << 32;
         let entry = self.target.entry;
         let entry = u64::from(entry.verdict) | u64::from(entry.counter) << 32;
         match self.family {

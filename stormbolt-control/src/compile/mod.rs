@@ -272,6 +272,15 @@ fn family_trees<const P: usize>(
     region: Region<P>,
     builder: &mut Builder<'_>,
 ) -> Result<[Arc<Node>; TREES], Stop> {
+    let all: Vec<u32> = (0_u32..).zip(items).map(|(number, _)| number).collect();
+    if items.len() <= ONE_TREE_ITEMS {
+        let words = u64::try_from(items.len()).unwrap_or(0) * ONE_TREE_WORDS + ONE_TREE_SPARE;
+        if let Some(tree) = builder.try_tree(items, &all, family, region, words)? {
+            let [b, c, d] =
+                [const { &[] }; 3].map(|none| builder.tree(items, none, family, region));
+            return Ok([tree, b?, c?, d?]);
+        }
+    }
     let [a, b, c, d] = groups(items);
     Ok([
         builder.tree(items, &a, family, region)?,
@@ -284,8 +293,11 @@ fn family_trees<const P: usize>(
 /// Address bits from which on a prefix counts as specific.
 const SPECIFIC_IPV4: u32 = 8;
 const SPECIFIC_IPV6: u32 = 24;
-/// Items up to which one tree has them all.
-const ONE_TREE: usize = 16;
+/// One tree costs a packet less than four, where it does not take more than this many words an
+/// item, and some more. Many items would be tried in vain for too long.
+const ONE_TREE_WORDS: u64 = 16;
+const ONE_TREE_SPARE: u64 = 4096;
+const ONE_TREE_ITEMS: usize = 20_000;
 
 /// Parts items by which of their addresses are specific: both, the destination, the source, neither.
 fn groups<const P: usize>(items: &[Item<P>]) -> [Vec<u32>; TREES] {
@@ -299,7 +311,6 @@ fn groups<const P: usize>(items: &[Item<P>]) -> [Vec<u32>; TREES] {
         let (source, destination) = item.mask.split_at(P / 2);
         let [both, by_destination, by_source, neither] = &mut groups;
         let group = match (is_specific(source), is_specific(destination)) {
-            _ if items.len() <= ONE_TREE => both,
             (true, true) => both,
             (false, true) => by_destination,
             (true, false) => by_source,

@@ -91,6 +91,33 @@ impl<'a> Builder<'a> {
         self.part(&mut tree, numbers, region, 0)
     }
 
+    /// As [`Builder::tree`], but `None` where it takes more than `words` words.
+    pub(super) fn try_tree<const P: usize>(
+        &mut self,
+        items: &[Item<P>],
+        numbers: &[u32],
+        family: Family,
+        region: Region<P>,
+        words: u64,
+    ) -> Result<Option<Arc<Node>>, Stop> {
+        let before = (self.words, self.budget, self.words_of_rule.clone());
+        self.budget = self.budget.min(self.words + words);
+        let built = self.tree(items, numbers, family, region);
+        let (words, budget, words_of_rule) = before;
+        self.budget = budget;
+        match built {
+            Ok(tree) => Ok(Some(tree)),
+            Err(Stop::OverBudget | Stop::Entangled(_)) => {
+                self.words = words;
+                self.words_of_rule = words_of_rule;
+                // What has not been counted must not be found.
+                self.leaves.clear();
+                Ok(None)
+            }
+            Err(stop @ Stop::Interrupted) => Err(stop),
+        }
+    }
+
     fn part<const P: usize>(
         &mut self,
         tree: &mut Tree<'_, P>,

@@ -35,18 +35,63 @@ impl Best {
     }
 }
 
+/// What conditions compare of the packet in the lanes, read once for all of them.
+#[derive(Clone, Copy)]
+pub(super) struct Packet {
+    is_ipv4: bool,
+    /// IPv4: the source in the lower half of the first word, the destination in the upper one. IPv6:
+    /// the halves of the source, then those of the destination.
+    addresses: [u64; 4],
+    /// Source port in the lower half, destination port in the upper one; 65,536 more without ports,
+    /// which is beyond what any condition accepts.
+    ports: u64,
+    protocol: u64,
+}
+
+impl Packet {
+    #[inline(always)]
+    pub(super) fn in_lanes<R: Rules>(rules: &R, is_ipv4: bool) -> Self {
+        let half = |lane: u32| at(rules, lane) << 32 | at(rules, lane + 1);
+        let (source, destination) = (lane::SOURCE, lane::DESTINATION);
+        let addresses = if is_ipv4 {
+            let both = at(rules, source + 3) | at(rules, destination + 3) << 32;
+            [both, 0, 0, 0]
+        } else {
+            [
+                half(source),
+                half(source + 2),
+                half(destination),
+                half(destination + 2),
+            ]
+        };
+        let none = at(rules, lane::NO_PORTS);
+        let ports = at(rules, lane::SOURCE_PORT) | at(rules, lane::DESTINATION_PORT) << 32;
+        Self {
+            is_ipv4,
+            addresses,
+            ports: ports | none << 16 | none << 48,
+            protocol: at(rules, lane::PROTOCOL),
+        }
+    }
+}
+
 /// The first rule of the leaf that matches, where it precedes `best`; else `best`.
 #[inline(always)]
-pub(super) fn first<R: Rules>(rules: &R, leaf: Edge, is_ipv4: bool, best: Best) -> Option<Best> {
-    if is_ipv4 {
-        first_of::<R, Ipv4>(rules, leaf, best)
+pub(super) fn first<R: Rules>(rules: &R, leaf: Edge, packet: &Packet, best: Best) -> Option<Best> {
+    if packet.is_ipv4 {
+        first_of::<R, Ipv4>(rules, leaf, packet, best)
     } else {
-        first_of::<R, Ipv6>(rules, leaf, best)
+        first_of::<R, Ipv6>(rules, leaf, packet, best)
     }
 }
 
 #[inline(always)]
-fn first_of<R: Rules, F: Layout>(rules: &R, leaf: Edge, best: Best) -> Option<Best> {
+fn first_of<R: Rules, F: Layout>(
+    rules: &R,
+    leaf: Edge,
+    packet: &Packet,
+    best: Best,
+) -> Option<Best> {
     let mut place = leaf.base();
     let mut left = leaf.count();
     for _ in 0..MAX_LEAF {
@@ -58,11 +103,11 @@ fn first_of<R: Rules, F: Layout>(rules: &R, leaf: Edge, best: Best) -> Option<Be
         if high(settings) >= best.priority {
             break;
         }
-        let mut wrong =
-            F::addresses(rules, &condition) | transport(rules, condition.get(F::REST), settings);
+        let mut wrong = F::addresses(packet, &condition, settings)
+            | transport(packet, condition.get(F::REST), settings);
         place = place.wrapping_add(F::WORDS);
         left -= 1;
-        if settings >> 24 & flag::EXTENDED != 0 {
+        if settings & flag::EXTENDED != 0 {
             wrong |= extended(rules, &Words::at(rules, place)?);
             place = place.wrapping_add(F::WORDS);
             left = left.wrapping_sub(1);
@@ -90,7 +135,7 @@ trait Layout {
     /// The word behind the addresses.
     const REST: u32;
     /// Zero where both addresses match.
-    fn addresses<R: Rules>(rules: &R, condition: &Words<'_>) -> u64;
+    fn addresses(packet: &Packet, condition: &Words<'_>, settings: u64) -> u64;
 }
 
 enum Ipv4 {}
@@ -100,13 +145,11 @@ impl Layout for Ipv4 {
     const REST: u32 = 1;
 
     #[inline(always)]
-    fn addresses<R: Rules>(rules: &R, condition: &Words<'_>) -> u64 {
-        let wanted = condition.get(0);
-        let settings = condition.get(2);
-        let source = at(rules, lane::SOURCE + 3) ^ (wanted & 0xffff_ffff);
-        let destination = at(rules, lane::DESTINATION + 3) ^ (wanted >> 32);
+    fn addresses(packet: &Packet, condition: &Words<'_>, settings: u64) -> u64 {
+        let [addresses, ..] = packet.addresses;
+        let differs = addresses ^ condition.get(0);
         // At most 32 bits do not count, and the values have 64, so no shift is too long.
-        source >> (settings & 63) | destination >> (settings >> 8 & 63)
+        (differs & 0xffff_ffff) >> (settings & 63) | (differs >> 32) >> (settings >> 8 & 63)
     }
 }
 
@@ -117,18 +160,15 @@ impl Layout for Ipv6 {
     const REST: u32 = 4;
 
     #[inline(always)]
-    fn addresses<R: Rules>(rules: &R, condition: &Words<'_>) -> u64 {
+    fn addresses(packet: &Packet, condition: &Words<'_>, _settings: u64) -> u64 {
         let ignored = condition.get(7);
-        let half = |first: u32, word: u32, shift: u32| {
-            let value = at(rules, first) << 32 | at(rules, first + 1);
+        let half = |value: u64, word: u32, shift: u32| {
             let ignored = ignored >> shift & 127;
             // In two steps, since one cannot shift by 64.
             ((value ^ condition.get(word)) >> (ignored >> 1 & 63)) >> ((ignored + 1) >> 1 & 63)
         };
-        half(lane::SOURCE, 0, 0)
-            | half(lane::SOURCE + 2, 1, 8)
-            | half(lane::DESTINATION, 2, 16)
-            | half(lane::DESTINATION + 2, 3, 24)
+        let [a, b, c, d] = packet.addresses;
+        half(a, 0, 0) | half(b, 1, 8) | half(c, 2, 16) | half(d, 3, 24)
     }
 }
 
@@ -183,19 +223,21 @@ const fn any(value: u64) -> u64 {
 
 /// Ports and protocol: zero where they match.
 #[inline(always)]
-fn transport<R: Rules>(rules: &R, ports: u64, settings: u64) -> u64 {
-    let flags = settings >> 24;
-    let port = |number: u32, first: u64, span: u64| {
-        // Without ports there is no port, whatever the lane says.
-        outside(at(rules, number), first & 0xffff, span & 0xffff) | at(rules, lane::NO_PORTS)
-    };
-    let source = port(lane::SOURCE_PORT, ports, ports >> 16);
-    let destination = port(lane::DESTINATION_PORT, ports >> 32, ports >> 48);
-    let protocol = any(at(rules, lane::PROTOCOL) ^ (settings >> 16 & 255));
-    let wrong = (source * flag::ANY_SOURCE_PORT)
-        | (destination * flag::ANY_DESTINATION_PORT)
-        | (protocol * flag::ANY_PROTOCOL);
-    wrong & !flags
+fn transport(packet: &Packet, ports: u64, settings: u64) -> u64 {
+    /// The lower 16 bits of each half.
+    const NUMBERS: u64 = 0x0000_ffff_0000_ffff;
+    /// The highest bit of each half: set before a subtraction, it is gone where one had to borrow.
+    const SPARE: u64 = 0x8000_0000_8000_0000;
+    let (first, span) = (ports & NUMBERS, ports >> 16 & NUMBERS);
+    let above = (packet.ports | SPARE) - first;
+    let room = (span | SPARE).wrapping_sub(above & !SPARE);
+    let inside = above & room;
+    let any = settings << flag::SOURCE_PORT_SHIFT & SPARE & u64::from(u32::MAX)
+        | settings << flag::DESTINATION_PORT_SHIFT & 1 << 63;
+    let protocol = (packet.protocol ^ settings >> 16) & 255;
+    // All ones unless any protocol will do.
+    let counts = (settings >> flag::ANY_PROTOCOL_BIT & 1).wrapping_sub(1);
+    !(inside | any) & SPARE | protocol & counts
 }
 
 /// The fields that few rules look at: zero where they match.

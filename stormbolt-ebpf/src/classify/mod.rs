@@ -12,7 +12,7 @@ use stormbolt_common::classifier::{Edge, Kind, TREES, lane};
 use stormbolt_common::policy::{DESTINATION_SETS, PolicyHeader, RuleEntry, SOURCE_SETS};
 
 use crate::tables::Rules;
-use conditions::Best;
+use conditions::{Best, Packet};
 pub use key::fill;
 use walk::walk;
 
@@ -93,12 +93,13 @@ fn best_of_trees<R: Rules>(rules: &mut R, used_sets: u32) -> Option<Best> {
         rules.set_lane(lane::DESTINATION_SETS, class);
     }
     let roots = &rules.roots(is_ipv4)?.rules;
+    let packet = Packet::in_lanes(rules, is_ipv4);
     let mut best = Best::NOTHING;
     for tree in 0..TREES {
         let root = roots.get(tree).copied().unwrap_or(Edge::NOTHING);
         let end = walk(rules, root, 0)?;
         if end.kind() == Kind::Leaf && end.priority_high() <= best.priority >> 16 {
-            best = conditions::first(rules, end, is_ipv4, best)?;
+            best = conditions::first(rules, end, &packet, best)?;
         }
     }
     Some(best)
