@@ -82,7 +82,7 @@ fn accepts(filter: &Filter, header: &Header, has_ports: bool) -> bool {
 
 /// Pairs of a rule set and a packet that were compared.
 fn compare(family: Family, version: IpVersion, size: usize) -> usize {
-    let seed = u64::try_from(size).unwrap();
+    let seed = u64::try_from(size).expect("a size");
     let filters = filters(family, version, size, seed);
     let list = RuleList::of(filters.iter().map(rule).collect());
     let mut host = HostTables::new(0, 0);

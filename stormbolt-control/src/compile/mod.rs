@@ -129,7 +129,10 @@ pub enum CompileError {
         most: Vec<(String, u64)>,
     },
     /// Given up by whoever asked.
-    #[error("given up before the rules were compiled; the policy in force stays in force")]
+    #[error(
+        "given up: compiling the rules took too long; they overlap in many ways, so simplify them or \
+         split them by address"
+    )]
     Interrupted,
 }
 
@@ -335,3 +338,6 @@ impl Trees {
 }
 
 const _: () = assert!(TREES == 4 && size_of::<Edge>() == 8);
+
+#[cfg(test)]
+mod tests;

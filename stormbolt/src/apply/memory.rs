@@ -1,8 +1,27 @@
 //! The memory of compiled rules: what the policy in force holds, and what is free for the next.
 
 use stormbolt_control::compile::{
-    CompileError, CompiledRules, Extent, Heap, Input, Patient, compile,
+    CompileError, CompiledRules, Extent, Heap, Input, Progress, Watch, compile,
 };
+use stormbolt_control::units::Nanoseconds;
+
+use crate::daemon::clock;
+
+/// How long rules may take to compile. A hundred thousand take about a second; what takes longer than
+/// this is made to.
+const PATIENCE: Nanoseconds = Nanoseconds::from_millis(60_000);
+
+/// Gives a compilation up when it takes too long.
+struct Deadline {
+    /// In ns of the daemon's clock.
+    until: u64,
+}
+
+impl Watch for Deadline {
+    fn interrupted(&mut self, _: Progress) -> bool {
+        clock::now().0 > self.until
+    }
+}
 
 /// Places in the tables of compiled rules.
 pub(super) struct TableMemory {
@@ -29,7 +48,10 @@ impl TableMemory {
     /// # Errors
     /// They do not fit.
     pub(super) fn compile(&mut self, input: Input<'_>) -> Result<CompiledRules, CompileError> {
-        compile(input, &mut self.heap, self.budget, &mut Patient)
+        let mut deadline = Deadline {
+            until: clock::now().0.saturating_add(PATIENCE.0),
+        };
+        compile(input, &mut self.heap, self.budget, &mut deadline)
     }
 
     /// What [`TableMemory::compile`] gave is in force, and no packet is in what was before it.

@@ -6,7 +6,7 @@ use nix::time::{ClockId, clock_gettime};
 use stormbolt_control::units::Nanoseconds;
 
 /// Reads the monotonic clock.
-pub(super) fn now() -> Nanoseconds {
+pub(crate) fn now() -> Nanoseconds {
     // Every Linux has CLOCK_MONOTONIC, and it counts up from zero at boot.
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
     Nanoseconds(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))

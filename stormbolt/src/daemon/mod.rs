@@ -4,7 +4,7 @@
 //! the socket and to the events of the process, [`run`] adds the signals, the privileges and the
 //! service manager. [`clock`] is the only place that knows what time it is.
 
-mod clock;
+pub(crate) mod clock;
 mod engine;
 mod error;
 mod machine;

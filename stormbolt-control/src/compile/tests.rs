@@ -1,0 +1,149 @@
+//! What becomes of rules that do not fit, and of the memory of those that do.
+
+use stormbolt_common::policy::{RuleEntry, VERDICT_PASS};
+
+use super::*;
+use crate::policy::{Accepts, Action, Addresses, Range, RuleMatch};
+
+/// Bytes that are enough.
+const AMPLE: u64 = 64 << 20;
+
+fn rule(number: usize, matches: RuleMatch) -> Rule {
+    Rule {
+        name: format!("r{number}"),
+        matches,
+        action: Action::Pass,
+    }
+}
+
+/// Rules for one network each.
+fn networks(count: usize) -> Vec<Rule> {
+    let network = |number: usize| {
+        let [.., high, low] = number.to_be_bytes();
+        let matches = RuleMatch {
+            source: Some(Addresses::within(vec![
+                format!("10.{high}.{low}.0/24").parse().unwrap(),
+            ])),
+            ..RuleMatch::default()
+        };
+        rule(number, matches)
+    };
+    (0..count).map(network).collect()
+}
+
+fn compiled(
+    rules: &[Rule],
+    heap: &mut Heap,
+    budget: u64,
+    watch: &mut dyn Watch,
+) -> Result<CompiledRules, CompileError> {
+    let entry = RuleEntry {
+        verdict: VERDICT_PASS,
+        counter: 0,
+    };
+    let input = Input {
+        rules,
+        entries: &vec![entry; rules.len()],
+        sets: &[],
+        interfaces: &[0],
+    };
+    compile(input, heap, budget, watch)
+}
+
+fn heap() -> Heap {
+    Heap::new(1 << 20)
+}
+
+#[test]
+fn what_a_policy_took_can_all_be_given_back() {
+    let mut heap = heap();
+    let all = heap.free_words();
+    for count in [1, 300, 5000] {
+        let tables = compiled(&networks(count), &mut heap, AMPLE, &mut Patient).unwrap();
+        let words: u64 = tables
+            .image
+            .pieces
+            .iter()
+            .map(|piece| u64::from(piece.words))
+            .sum();
+        assert_eq!(heap.free_words() + words, all);
+        assert_eq!(usize::try_from(words).unwrap(), tables.image.words.len());
+        for piece in tables.image.pieces {
+            heap.give_back(piece);
+        }
+        assert_eq!(heap.free_words(), all);
+    }
+}
+
+#[test]
+fn rules_over_the_budget_are_refused_with_what_they_need_and_take_nothing() {
+    let mut heap = heap();
+    let all = heap.free_words();
+    let error = compiled(&networks(5000), &mut heap, 8 << 10, &mut Patient).unwrap_err();
+    let CompileError::OverBudget {
+        needed,
+        budget,
+        most,
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert!(
+        needed > budget && *budget == 8 << 10 && most.len() == 3,
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("`r"), "{error}");
+    assert_eq!(heap.free_words(), all);
+}
+
+#[test]
+fn tables_that_are_full_are_an_error_and_keep_what_they_had() {
+    let mut heap = Heap::new(64);
+    let all = heap.free_words();
+    let error = compiled(&networks(5000), &mut heap, AMPLE, &mut Patient).unwrap_err();
+    assert!(matches!(error, CompileError::OverBudget { .. }), "{error}");
+    assert_eq!(heap.free_words(), all);
+}
+
+#[test]
+fn a_compilation_that_nobody_waits_for_ends() {
+    struct Impatient(u32);
+    impl Watch for Impatient {
+        fn interrupted(&mut self, _: Progress) -> bool {
+            self.0 = self.0.saturating_sub(1);
+            self.0 == 0
+        }
+    }
+    let mut heap = heap();
+    let all = heap.free_words();
+    let error = compiled(&networks(20_000), &mut heap, AMPLE, &mut Impatient(3)).unwrap_err();
+    assert_eq!(error, CompileError::Interrupted);
+    assert_eq!(heap.free_words(), all);
+}
+
+#[test]
+fn rules_made_to_overlap_end_in_an_error_or_fit() {
+    // Every rule's ranges begin and end somewhere else, and all of them overlap in the middle.
+    let ports = |first: usize, last: usize| {
+        let [first, last] = [first, last].map(|port| u16::try_from(port).unwrap());
+        Some(Accepts::any_of(vec![Range { first, last }]))
+    };
+    let hostile = (0..3000).map(|number| {
+        let matches = RuleMatch {
+            source_port: ports(number * 7, 65_535 - number * 5),
+            destination_port: ports(number * 3, 65_535 - number * 11),
+            ..RuleMatch::default()
+        };
+        rule(number, matches)
+    });
+    let hostile: Vec<Rule> = hostile.collect();
+    let mut heap = heap();
+    let all = heap.free_words();
+    match compiled(&hostile, &mut heap, 4 << 20, &mut Patient) {
+        Ok(tables) => assert!(tables.image.words.len() * 8 <= 4 << 20),
+        Err(CompileError::OverBudget { .. } | CompileError::Entangled { .. }) => {
+            assert_eq!(heap.free_words(), all);
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
