@@ -13,30 +13,31 @@ use stormbolt_tests::packet::{Ipv4, udp};
 use stormbolt_tests::policies::RuleList;
 use stormbolt_tests::tables::{TABLE_BYTES, counter_of, of_rules};
 
-const CHANGES: u32 = 100;
+const CHANGES: u32 = 1_000;
+const RULES: usize = 10_000;
 const FRAMES_A_RUN: u32 = 2_000;
 const PORT: u16 = 4000;
-/// The rule that matches, among others that do not: neither its position nor the bitmaps of its
-/// fields are the same in the two policies.
-const POSITIONS: [usize; 2] = [3, 130];
+/// The rule that matches, among others that do not: neither its position nor the tree around it is
+/// the same in the two policies.
+const POSITIONS: [usize; 2] = [3, 9_130];
 
-/// Policy `which`: everything goes to class `1 + which`.
-fn policy(which: usize, generation: u32) -> PolicyTables {
+/// Policy `which`: everything goes to class `1 + which`. Its first generation is `which + 1`, and its
+/// others are two apart, so that the two policies have a half of the tables each.
+fn policy(which: usize) -> PolicyTables {
     let rule = |position: usize| {
         let ours = position == POSITIONS[which];
-        let port = if ours {
-            PORT
+        let other = u16::try_from(position).expect("a position");
+        let [high, low] = other.to_be_bytes();
+        let source = if ours {
+            "192.0.2.0/24".to_owned()
         } else {
-            10_000 + u16::try_from(position).unwrap_or(0)
+            format!("10.{}.{low}.0/24", usize::from(high) + which * 64)
         };
+        let port = if ours { PORT } else { 10_000 + other };
         Rule {
             name: String::new(),
             matches: RuleMatch {
-                source: Some(Addresses::within(vec![
-                    if ours { "192.0.2.0/24" } else { "10.0.0.0/8" }
-                        .parse()
-                        .expect("a prefix"),
-                ])),
+                source: Some(Addresses::within(vec![source.parse().expect("a prefix")])),
                 destination_port: Some(Accepts::any_of(vec![Range {
                     first: port,
                     last: port,
@@ -50,11 +51,22 @@ fn policy(which: usize, generation: u32) -> PolicyTables {
             },
         }
     };
-    let rules = RuleList::of((0..200).map(rule).collect());
+    let rules = RuleList::of((0..RULES).map(rule).collect());
+    let generation = u32::try_from(which + 1).expect("a small number");
     let mut tables = of_rules(&rules, &[0], generation).expect("the rules fit");
     // A packet that meets a half-written policy would end here, and show.
     tables.header.default_class = 7;
     tables
+}
+
+/// Puts one of the two policies into force under the next generation.
+fn install(datapath: &mut Datapath, policies: &mut [PolicyTables; 2], change: u32) -> usize {
+    let which = usize::from(change % 2 == 1);
+    policies[which].header.generation = change + 1;
+    datapath
+        .install(&policies[which])
+        .expect("the policy is installed");
+    which
 }
 
 /// Stops the flood, also when an assertion fails beside it.
@@ -83,9 +95,8 @@ fn no_packet_is_lost_or_sees_a_mixture_while_policies_change() {
     }
     let mut datapath = Datapath::load(1, TABLE_BYTES).expect("the program loads");
     datapath.set_interface(1, Some(0));
-    datapath
-        .install(&policy(0, 1))
-        .expect("the policy is installed");
+    let mut policies = [0, 1].map(policy);
+    install(&mut datapath, &mut policies, 0);
     let runner = datapath
         .test_runner()
         .expect("the program has another handle");
@@ -96,12 +107,8 @@ fn no_packet_is_lost_or_sees_a_mixture_while_policies_change() {
         let flood = scope.spawn(|| flood(&runner, &frame, &stop, &sent));
         let mut before = of_classes(&datapath);
         for change in 1..=CHANGES {
-            let which = usize::from(change % 2 == 1);
+            let which = install(&mut datapath, &mut policies, change);
             // Packets must arrive under each policy, or the test shows nothing.
-            let generation = change + 1;
-            datapath
-                .install(&policy(which, generation))
-                .expect("the policy is installed");
             loop {
                 let now = of_classes(&datapath);
                 assert!(!flood.is_finished(), "the flood has failed");
@@ -138,9 +145,8 @@ fn the_policy_before_is_out_of_use_when_install_returns() {
     }
     let mut datapath = Datapath::load(1, TABLE_BYTES).expect("the program loads");
     datapath.set_interface(1, Some(0));
-    datapath
-        .install(&policy(0, 1))
-        .expect("the policy is installed");
+    let mut policies = [0, 1].map(policy);
+    install(&mut datapath, &mut policies, 0);
     let runner = datapath
         .test_runner()
         .expect("the program has another handle");
@@ -150,10 +156,7 @@ fn the_policy_before_is_out_of_use_when_install_returns() {
         let _stop = StopOnDrop(&stop);
         let flood = scope.spawn(|| flood(&runner, &frame, &stop, &sent));
         for change in 1..=20 {
-            let (old, new) = (usize::from(change % 2 == 0), usize::from(change % 2 == 1));
-            datapath
-                .install(&policy(new, change + 1))
-                .expect("the policy is installed");
+            let old = 1 - install(&mut datapath, &mut policies, change);
             let at_return = of_classes(&datapath);
             let sent_at_return = sent.load(Ordering::SeqCst);
             while sent.load(Ordering::SeqCst) < sent_at_return + 10 * u64::from(FRAMES_A_RUN) {
