@@ -12,6 +12,8 @@ use stormbolt_control::policy::Policy;
 use super::clock::now_ns;
 use super::memory::memory_of;
 
+/// Memory for the rules of one policy: the daemon's default.
+const TABLE_BYTES: u64 = 128 << 20;
 /// The program's name in the kernel.
 const PROGRAM: &str = "stormbolt";
 
@@ -35,7 +37,7 @@ impl Loaded {
     pub fn start(policy: Policy) -> Result<Self> {
         let namespace = Namespace::new("bench")?;
         let before = own_programs()?;
-        let engine = namespace.run(|| Engine::start(policy, 1))??;
+        let engine = namespace.run(|| Engine::start(policy, 1, TABLE_BYTES))??;
         let after = own_programs()?;
         let mut program = None;
         for info in loaded_programs() {

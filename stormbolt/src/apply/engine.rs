@@ -16,9 +16,6 @@ use super::memory::TableMemory;
 use super::plan::{Numbers, RuleKey, rate_entry, tables};
 use crate::datapath::{AttachedMode, Attachment, Datapath, PolicyTables};
 
-/// Bytes of the tables of compiled rules.
-const TABLE_BYTES: u64 = 256 << 20;
-
 /// The loaded data path under a policy. Dropping it detaches everything.
 pub struct Engine {
     pub(super) datapath: Datapath,
@@ -63,9 +60,12 @@ impl Received {
 impl Engine {
     /// Loads the program, puts `policy` into force and attaches to its interfaces.
     ///
+    /// `table_bytes` is the memory that the compiled rules and sets of one policy may take; twice as
+    /// much is allocated.
+    ///
     /// # Errors
     /// The kernel refuses; nothing stays attached.
-    pub fn start(policy: Policy, hash_seed: u64) -> Result<Self, ApplyError> {
+    pub fn start(policy: Policy, hash_seed: u64, table_bytes: u64) -> Result<Self, ApplyError> {
         let nothing = Policy {
             interfaces: Vec::new(),
             classes: Vec::new(),
@@ -75,7 +75,7 @@ impl Engine {
             default_class: policy.default_class,
             malformed: policy.malformed,
         };
-        let datapath = Datapath::load(hash_seed, TABLE_BYTES)?;
+        let datapath = Datapath::load(hash_seed, table_bytes.saturating_mul(2))?;
         let mut engine = Self {
             received: Received::nothing(datapath.cpus()),
             memory: TableMemory::new(datapath.blocks()),
