@@ -6,6 +6,7 @@ mod class;
 mod demo;
 mod exit;
 pub(crate) mod format;
+mod import;
 mod logging;
 pub(crate) mod output;
 mod run;
@@ -64,6 +65,7 @@ enum Command {
     Apply(apply::Args),
     Show(show::Args),
     Class(class::Args),
+    Import(import::Args),
     Demo(demo::Args),
 }
 
@@ -99,6 +101,7 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Apply(args) => apply::run(args, &cli.socket, output),
         Command::Show(args) => show::run(args, &cli.socket, output),
         Command::Class(args) => class::run(args, &cli.socket, output),
+        Command::Import(args) => import::run(args, output),
         Command::Demo(args) => demo::run(args, output),
     }
 }
