@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use stormbolt_common::policy::{RuleEntry, VERDICT_PASS};
@@ -59,7 +60,11 @@ pub(crate) fn of_set(prefixes: &[IpNet], then: Then) -> Policy {
         ..RuleMatch::default()
     };
     let set = Set::new("measured", prefixes.to_vec());
-    policy(vec![inside, RuleMatch::default()], vec![set], then)
+    policy(
+        vec![inside, RuleMatch::default()],
+        vec![Arc::new(set)],
+        then,
+    )
 }
 
 /// `policy` with another destination in one rule in the middle; `variant` says which.
@@ -68,7 +73,7 @@ pub(crate) fn with_one_rule_changed(policy: &Policy, variant: u8) -> Policy {
     let middle = changed.rules.len() / 2;
     if let Some(rule) = changed.rules.get_mut(middle) {
         let address = IpAddr::from([203, 0, 113, variant]);
-        rule.matches.destination = Some(Addresses::within(vec![address.into()]));
+        Arc::make_mut(rule).matches.destination = Some(Addresses::within(vec![address.into()]));
     }
     changed
 }
@@ -93,7 +98,7 @@ pub(crate) fn compile_only(policy: &Policy) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn policy(matches: Vec<RuleMatch>, sets: Vec<Set>, then: Then) -> Policy {
+fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
     let rules = matches.into_iter().enumerate();
     Policy {
         interval: Nanoseconds(100_000_000),
@@ -113,10 +118,12 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Set>, then: Then) -> Policy {
         }],
         sets,
         rules: rules
-            .map(|(number, matches)| Rule {
-                name: format!("rule {}", number + 1),
-                matches,
-                action: then.action(),
+            .map(|(number, matches)| {
+                Arc::new(Rule {
+                    name: format!("rule {}", number + 1),
+                    matches,
+                    action: then.action(),
+                })
             })
             .collect(),
         default_class: 0,

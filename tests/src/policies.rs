@@ -1,5 +1,7 @@
 //! Random rules that overlap.
 
+use std::sync::Arc;
+
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -22,16 +24,16 @@ pub const SETS: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub struct RuleList {
     /// The rules.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<Arc<Rule>>,
     /// The sets.
-    pub sets: Vec<Set>,
+    pub sets: Vec<Arc<Set>>,
 }
 
 impl RuleList {
     /// Rules that refer to no sets.
     pub fn of(rules: Vec<Rule>) -> Self {
         Self {
-            rules,
+            rules: rules.into_iter().map(Arc::new).collect(),
             sets: Vec::new(),
         }
     }
@@ -44,18 +46,22 @@ pub fn rules() -> impl Strategy<Value = RuleList> {
         16 => vec(rule(), 12..150),
         1 => vec(rule(), 400..1000),
     ];
-    (rules, sets()).prop_map(|(rules, sets)| RuleList { rules, sets })
+    (rules, sets()).prop_map(|(rules, sets)| RuleList {
+        sets,
+        ..RuleList::of(rules)
+    })
 }
 
 /// Sets, mostly small: some are empty, some large.
-pub fn sets() -> impl Strategy<Value = Vec<Set>> {
+pub fn sets() -> impl Strategy<Value = Vec<Arc<Set>>> {
     let prefixes = prop_oneof![
         8 => vec(prefix(), 0..8),
         1 => vec(prefix(), 50..200),
     ];
     vec(prefixes, SETS).prop_map(|sets| {
         let numbered = sets.into_iter().enumerate();
-        let named = numbered.map(|(number, prefixes)| Set::new(format!("s{number}"), prefixes));
+        let named =
+            numbered.map(|(number, prefixes)| Arc::new(Set::new(format!("s{number}"), prefixes)));
         named.collect()
     })
 }

@@ -1,6 +1,7 @@
 //! What a policy's rules mean, read straight from them: one after the other, field by field.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use stormbolt_common::Address;
@@ -26,7 +27,7 @@ pub fn first_match(
 
 fn matches(
     rule: &RuleMatch,
-    sets: &[Set],
+    sets: &[Arc<Set>],
     interfaces: &[u32],
     headers: &Headers,
     arrival: Arrival,
@@ -75,7 +76,7 @@ fn in_range<T: PartialOrd>(field: Option<&Accepts<Range<T>>>, value: Option<T>) 
 }
 
 /// Whether any prefix, listed or in a set, has the address, or none if the field is negated.
-fn has_address(field: Option<&Addresses>, sets: &[Set], address: &Address) -> bool {
+fn has_address(field: Option<&Addresses>, sets: &[Arc<Set>], address: &Address) -> bool {
     field.is_none_or(|field| {
         let is_listed = field.prefixes.iter().any(|net| contains(*net, address));
         let in_set = field.sets.iter().any(|position| {

@@ -1,5 +1,7 @@
 //! Packets made to hit rules, or to miss them by one.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use stormbolt_common::classifier::Fragment;
 use stormbolt_common::{Address, ipv4_mapped};
@@ -193,7 +195,12 @@ fn mapped(address: &Address) -> Option<[u8; 4]> {
 }
 
 /// An address at the beginning, at the end or next to one of the prefixes of the family.
-fn address(aim: Option<&Addresses>, sets: &[Set], is_ipv4: bool, random: &mut Random) -> Address {
+fn address(
+    aim: Option<&Addresses>,
+    sets: &[Arc<Set>],
+    is_ipv4: bool,
+    random: &mut Random,
+) -> Address {
     let aim = aim.filter(|aim| !aim.negated || random.chance(50));
     let nets = aim.into_iter().flat_map(|aim| aim.all_prefixes(sets));
     let nets: Vec<IpNet> = nets

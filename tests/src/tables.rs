@@ -1,5 +1,7 @@
 //! A policy's rules in the form that both data paths take.
 
+use std::sync::Arc;
+
 use stormbolt::datapath::PolicyTables;
 use stormbolt_common::limits::MAX_RULES;
 use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS, policy_slot};
@@ -28,7 +30,7 @@ pub fn of_rules(
     interfaces: &[u32],
     generation: u32,
 ) -> Result<PolicyTables, CompileError> {
-    let entry = |(position, rule): (usize, &Rule)| RuleEntry {
+    let entry = |(position, rule): (usize, &Arc<Rule>)| RuleEntry {
         verdict: match rule.action {
             Action::Class(class) => u32::try_from(class).unwrap(),
             Action::Pass => VERDICT_PASS,

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -164,7 +165,7 @@ fn a_prefix_means_the_same_to_the_compiler_and_to_the_reference() {
     let mut runner = TestRunner::deterministic();
     let result = runner.run(&(sets(), any::<u64>()), |(sets, seed)| {
         let mut random = Random::of(seed);
-        for net in sets.into_iter().flat_map(|set| set.prefixes) {
+        for &net in sets.iter().flat_map(|set| &set.prefixes) {
             let matches = RuleMatch {
                 source: Some(Addresses::within(vec![net])),
                 ..RuleMatch::default()
@@ -200,13 +201,13 @@ fn a_frame_built_from_headers_is_parsed_into_these_headers() {
 }
 
 /// Whether the stages and the reference agree on this, about a rule that matches so.
-fn takes(matches: RuleMatch, sets: &[Set], headers: Headers) -> bool {
+fn takes(matches: RuleMatch, sets: &[Arc<Set>], headers: Headers) -> bool {
     let list = RuleList {
-        rules: vec![Rule {
+        rules: vec![Arc::new(Rule {
             name: String::new(),
             matches,
             action: Action::Pass,
-        }],
+        })],
         sets: sets.to_vec(),
     };
     let arrival = Arrival {
@@ -249,7 +250,7 @@ fn all_but_a_prefix_is_all_of_the_other_family_too() {
             .into(),
     );
     let empty = Set::new("empty", Vec::new());
-    let sets = [nested, empty];
+    let sets = [nested, empty].map(Arc::new);
     let all_but = |prefixes: &[&str], sets: &[usize]| RuleMatch {
         source: Some(Addresses {
             negated: true,

@@ -1,6 +1,7 @@
 //! Rules as boxes: one source prefix, one destination prefix, and what is accepted of the rest.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use stormbolt_common::classifier::lane;
@@ -44,8 +45,8 @@ pub(super) struct Items {
 
 impl Items {
     pub(super) fn of(
-        rules: &[Rule],
-        sets: &[Set],
+        rules: &[Arc<Rule>],
+        sets: &[Arc<Set>],
         interfaces: &[u32],
     ) -> Result<Self, CompileError> {
         let (lists, of_rule) = listed(rules, sets);
@@ -91,7 +92,7 @@ impl Items {
         fields: u32,
         matches: &crate::policy::RuleMatch,
         [source, destination]: &[Side; 2],
-        sets: &[Set],
+        sets: &[Arc<Set>],
     ) {
         for family in Family::BOTH {
             let sources = source.prefixes(matches.source.as_ref(), sets, family);
@@ -131,7 +132,12 @@ enum Side {
 
 impl Side {
     /// The prefixes of a family that items compare.
-    fn prefixes(self, addresses: Option<&Addresses>, sets: &[Set], family: Family) -> Vec<Prefix> {
+    fn prefixes(
+        self,
+        addresses: Option<&Addresses>,
+        sets: &[Arc<Set>],
+        family: Family,
+    ) -> Vec<Prefix> {
         match (self, addresses) {
             (Self::Prefixes, Some(addresses)) => {
                 let all = addresses.all_prefixes(sets).map(|net| Prefix::of(&net));
@@ -154,7 +160,7 @@ struct List {
 }
 
 impl List {
-    fn prefixes<'a>(&'a self, sets: &'a [Set]) -> Vec<&'a IpNet> {
+    fn prefixes<'a>(&'a self, sets: &'a [Arc<Set>]) -> Vec<&'a IpNet> {
         let named = self.sets.iter().filter_map(|&position| sets.get(position));
         let of_sets = named.flat_map(|set| &set.prefixes);
         self.prefixes.iter().chain(of_sets).collect()
@@ -162,7 +168,7 @@ impl List {
 }
 
 /// The lists that rules look up, each once, and how each rule looks at its two addresses.
-fn listed(rules: &[Rule], sets: &[Set]) -> (Vec<List>, Vec<[Side; 2]>) {
+fn listed(rules: &[Arc<Rule>], sets: &[Arc<Set>]) -> (Vec<List>, Vec<[Side; 2]>) {
     let mut numbers: HashMap<List, usize> = HashMap::new();
     let mut lists = Vec::new();
     let mut side = |addresses: Option<&Addresses>| {

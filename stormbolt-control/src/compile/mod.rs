@@ -44,11 +44,11 @@ use tree::{Builder, Stop};
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
     /// The rules, first match wins.
-    pub rules: &'a [Rule],
+    pub rules: &'a [Arc<Rule>],
     /// What each rule does, in the same order.
     pub entries: &'a [RuleEntry],
     /// The sets that rules refer to.
-    pub sets: &'a [Set],
+    pub sets: &'a [Arc<Set>],
     /// The table index of each of the policy's interfaces.
     pub interfaces: &'a [u32],
 }
@@ -237,7 +237,7 @@ fn used_sets([source, destination]: [bool; 2]) -> u32 {
 }
 
 /// What takes most words.
-fn most(words_of_rule: &[u64], rules: &[Rule]) -> Vec<(String, u64)> {
+fn most(words_of_rule: &[u64], rules: &[Arc<Rule>]) -> Vec<(String, u64)> {
     let mut costs: Vec<_> = words_of_rule.iter().zip(rules).collect();
     costs.sort_by_key(|(words, _)| std::cmp::Reverse(**words));
     let largest = costs.into_iter().take(3);

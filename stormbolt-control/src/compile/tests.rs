@@ -8,16 +8,16 @@ use crate::policy::{Accepts, Action, Addresses, Range, RuleMatch};
 /// Bytes that are enough.
 const AMPLE: u64 = 64 << 20;
 
-fn rule(number: usize, matches: RuleMatch) -> Rule {
-    Rule {
+fn rule(number: usize, matches: RuleMatch) -> Arc<Rule> {
+    Arc::new(Rule {
         name: format!("r{number}"),
         matches,
         action: Action::Pass,
-    }
+    })
 }
 
 /// Rules for one network each.
-fn networks(count: usize) -> Vec<Rule> {
+fn networks(count: usize) -> Vec<Arc<Rule>> {
     let network = |number: usize| {
         let [.., high, low] = number.to_be_bytes();
         let matches = RuleMatch {
@@ -32,7 +32,7 @@ fn networks(count: usize) -> Vec<Rule> {
 }
 
 fn compiled(
-    rules: &[Rule],
+    rules: &[Arc<Rule>],
     heap: &mut Heap,
     budget: u64,
     watch: &mut dyn Watch,
@@ -136,7 +136,7 @@ fn rules_made_to_overlap_end_in_an_error_or_fit() {
         };
         rule(number, matches)
     });
-    let hostile: Vec<Rule> = hostile.collect();
+    let hostile: Vec<Arc<Rule>> = hostile.collect();
     let mut heap = heap();
     let all = heap.free_words();
     match compiled(&hostile, &mut heap, 4 << 20, &mut Patient) {

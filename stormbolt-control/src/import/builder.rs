@@ -1,6 +1,7 @@
 //! The policy while a rule set is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use stormbolt_common::limits::{MAX_INTERFACES, MAX_RULES};
@@ -60,7 +61,7 @@ pub(super) struct Builder<'a> {
     pub(super) options: &'a Options,
     lines: Vec<&'a str>,
     rules: Vec<Drafted>,
-    sets: Vec<Set>,
+    sets: Vec<Arc<Set>>,
     set_positions: BTreeMap<String, usize>,
     set_prefixes: usize,
     findings: BTreeSet<Finding>,
@@ -187,8 +188,10 @@ impl<'a> Builder<'a> {
             self.to_do
                 .push(format!("fill set `{name}`, or name its `file`"));
         }
-        self.sets
-            .push(Set::new(name, prefixes.unwrap_or_default().to_vec()));
+        self.sets.push(Arc::new(Set::new(
+            name,
+            prefixes.unwrap_or_default().to_vec(),
+        )));
         self.set_prefixes += count;
         self.set_positions.insert(key.to_owned(), position);
         Ok(position)
@@ -220,11 +223,11 @@ impl<'a> Builder<'a> {
                     continue;
                 }
             }
-            rules.push(Rule {
+            rules.push(Arc::new(Rule {
                 name: rule_name(drafted.name.as_deref(), rules.len() + 1, &mut names),
                 matches,
                 action: drafted.action,
-            });
+            }));
         }
         let (classes, default_class) = classes(self.options);
         let interfaces = interfaces.into_iter().map(|name| Interface {

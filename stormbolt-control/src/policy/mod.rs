@@ -14,6 +14,8 @@ pub use interface::{AttachMode, Interface};
 pub use rule::{Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
 pub use set::{MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Set, SetChange, SetChangeKind, set_changes};
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::Nanoseconds;
@@ -30,9 +32,9 @@ pub struct Policy {
     pub classes: Vec<Class>,
     /// Named sets of prefixes, at most [`MAX_SETS_PREFIXES`] prefixes in all. Rules refer to them by
     /// position.
-    pub sets: Vec<Set>,
+    pub sets: Vec<Arc<Set>>,
     /// Rules, first match wins; at most [`stormbolt_common::limits::MAX_RULES`].
-    pub rules: Vec<Rule>,
+    pub rules: Vec<Arc<Rule>>,
     /// Position of the class of packets that no rule matches.
     pub default_class: usize,
     /// What happens to malformed IP packets.

@@ -1,5 +1,7 @@
 //! Rules and what they match.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -116,7 +118,7 @@ impl Addresses {
     }
 
     /// The prefixes named here and those of the sets, as often as they are named.
-    pub fn all_prefixes<'a>(&'a self, sets: &'a [Set]) -> impl Iterator<Item = IpNet> + 'a {
+    pub fn all_prefixes<'a>(&'a self, sets: &'a [Arc<Set>]) -> impl Iterator<Item = IpNet> + 'a {
         let sets = self.sets.iter().filter_map(|&position| sets.get(position));
         let of_sets = sets.flat_map(|set| set.prefixes.iter());
         self.prefixes.iter().chain(of_sets).copied()

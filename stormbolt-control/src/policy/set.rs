@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -90,7 +91,7 @@ pub fn set_changes(old: &Policy, new: &Policy) -> Vec<SetChange> {
             });
         }
     }
-    let gone = |set: &&Set| !after.contains_key(set.name.as_str());
+    let gone = |set: &&Arc<Set>| !after.contains_key(set.name.as_str());
     for set in old.sets.iter().filter(gone) {
         changes.push(SetChange {
             name: set.name.clone(),
@@ -102,7 +103,7 @@ pub fn set_changes(old: &Policy, new: &Policy) -> Vec<SetChange> {
     changes
 }
 
-fn by_name(sets: &[Set]) -> BTreeMap<&str, &Set> {
+fn by_name(sets: &[Arc<Set>]) -> BTreeMap<&str, &Arc<Set>> {
     sets.iter().map(|set| (set.name.as_str(), set)).collect()
 }
 
@@ -134,12 +135,12 @@ mod tests {
     use crate::policy::Malformed;
     use crate::units::Nanoseconds;
 
-    fn set(name: &str, prefixes: &[&str]) -> Set {
+    fn set(name: &str, prefixes: &[&str]) -> Arc<Set> {
         let prefixes = prefixes.iter().map(|text| text.parse().unwrap());
-        Set::new(name, prefixes.collect())
+        Arc::new(Set::new(name, prefixes.collect()))
     }
 
-    fn policy(sets: Vec<Set>) -> Policy {
+    fn policy(sets: Vec<Arc<Set>>) -> Policy {
         Policy {
             interval: Nanoseconds::default(),
             interfaces: Vec::new(),

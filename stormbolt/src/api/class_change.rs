@@ -1,5 +1,7 @@
 //! A policy with one class changed.
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use stormbolt_control::policy::{Policy, Set};
 use toml::{Table, Value};
@@ -48,7 +50,7 @@ pub(super) fn changed(
         .map_err(|error| refused(name, &error))?;
     for set in &mut loaded.policy.sets {
         if let Some(whole) = policy.sets.iter().find(|whole| whole.name == set.name) {
-            set.prefixes.clone_from(&whole.prefixes);
+            *set = Arc::clone(whole);
         }
     }
     Ok(loaded)
@@ -56,9 +58,11 @@ pub(super) fn changed(
 
 /// The policy with at most one prefix in each set: one that has any stays so.
 fn with_small_sets(policy: &Policy) -> Policy {
-    let sets = policy.sets.iter().map(|set| Set {
-        name: set.name.clone(),
-        prefixes: set.prefixes.iter().take(1).copied().collect(),
+    let sets = policy.sets.iter().map(|set| {
+        Arc::new(Set {
+            name: set.name.clone(),
+            prefixes: set.prefixes.iter().take(1).copied().collect(),
+        })
     });
     Policy {
         interval: policy.interval,

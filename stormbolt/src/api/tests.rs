@@ -1,5 +1,7 @@
 //! Server and client over a real socket, with a machine without a kernel.
 
+use std::sync::Arc;
+
 use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
@@ -170,8 +172,8 @@ fn a_class_changes_in_what_is_named_and_in_nothing_else() {
 fn with_set(count: u32) -> String {
     let addresses = (0..count).map(|number| IpNet::from(IpAddr::from(number.to_be_bytes())));
     let mut policy = config::parse("p", POLICY).unwrap().policy;
-    policy.sets = vec![Set::new("many", addresses.collect())];
-    policy.rules[0].matches.source = Some(Addresses {
+    policy.sets = vec![Arc::new(Set::new("many", addresses.collect()))];
+    Arc::make_mut(&mut policy.rules[0]).matches.source = Some(Addresses {
         negated: true,
         prefixes: Vec::new(),
         sets: vec![0],

@@ -188,7 +188,7 @@ pub fn tables(generation: u32) -> (PolicyTables, Vec<String>) {
     }
     (
         tables,
-        list.rules.into_iter().map(|rule| rule.name).collect(),
+        list.rules.iter().map(|rule| rule.name.clone()).collect(),
     )
 }
 

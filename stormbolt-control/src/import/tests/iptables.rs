@@ -10,7 +10,7 @@ fn one(rule: &str) -> crate::policy::RuleMatch {
     let text = format!("# iptables-save\n*filter\n{rule}\nCOMMIT\n");
     let imported = iptables(&text, &options());
     assert_eq!(untranslated(&imported), [], "{rule}");
-    imported.policy.rules.into_iter().next().unwrap().matches
+    imported.policy.rules.first().unwrap().matches.clone()
 }
 
 #[test]

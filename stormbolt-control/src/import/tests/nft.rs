@@ -18,7 +18,7 @@ fn input(rule: &str) -> Imported {
 fn one(rule: &str) -> Rule {
     let imported = input(rule);
     assert_eq!(untranslated(&imported), [], "{rule}");
-    imported.policy.rules.into_iter().next().unwrap()
+    imported.policy.rules.first().unwrap().as_ref().clone()
 }
 
 /// Number of the line of the sample that has the text.

@@ -1,6 +1,7 @@
 //! `[[rule]]`
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use stormbolt_control::policy::{Accepts, Action, Addresses, Class, Interface, Rule, RuleMatch};
 
@@ -86,7 +87,7 @@ pub(super) fn rules(
     entries: &[RuleEntry],
     names: &mut Names<'_>,
     problems: &mut Problems,
-) -> Vec<Rule> {
+) -> Vec<Arc<Rule>> {
     let mut rules = Vec::with_capacity(entries.len());
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -100,11 +101,11 @@ pub(super) fn rules(
         let matches = rule_match(entry, names, problems);
         conflicts(entry, &matches, problems);
         let action = action(entry, names, problems).unwrap_or(Action::Pass);
-        rules.push(Rule {
+        rules.push(Arc::new(Rule {
             name,
             matches,
             action,
-        });
+        }));
     }
     warn_unreachable(entries, &rules, problems);
     rules
@@ -211,7 +212,7 @@ fn action(entry: &RuleEntry, names: &mut Names<'_>, problems: &mut Problems) -> 
 }
 
 /// Rules behind one that matches everything.
-fn warn_unreachable(entries: &[RuleEntry], rules: &[Rule], problems: &mut Problems) {
+fn warn_unreachable(entries: &[RuleEntry], rules: &[Arc<Rule>], problems: &mut Problems) {
     let all = rules
         .iter()
         .position(|rule| rule.matches == RuleMatch::default());

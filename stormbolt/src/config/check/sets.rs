@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use stormbolt_control::policy::{Addresses, MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Set};
@@ -20,7 +21,7 @@ use crate::config::set_files::SetFiles;
 /// The sets of a document, and which of them rules refer to.
 #[derive(Debug)]
 pub(super) struct Sets {
-    all: Vec<Set>,
+    all: Vec<Arc<Set>>,
     /// Where each is defined.
     spans: Vec<Span>,
     used: Vec<bool>,
@@ -68,10 +69,10 @@ impl Sets {
             read.spans.push(span);
             // In memory at once are never more than that.
             let fits = total <= MAX_SETS_PREFIXES;
-            read.all.push(Set {
+            read.all.push(Arc::new(Set {
                 name,
                 prefixes: if fits { prefixes } else { Vec::new() },
-            });
+            }));
         }
         read
     }
@@ -121,7 +122,7 @@ impl Sets {
     }
 
     /// The sets in the order of the file.
-    pub(super) fn into_sets(self) -> Vec<Set> {
+    pub(super) fn into_sets(self) -> Vec<Arc<Set>> {
         self.all
     }
 

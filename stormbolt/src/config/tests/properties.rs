@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use proptest::collection::{btree_set, vec};
@@ -147,7 +148,7 @@ fn prefix() -> impl Strategy<Value = IpNet> {
 }
 
 /// A set for each name, seldom longer than a list that is written on one line.
-fn sets() -> impl Strategy<Value = Vec<Set>> {
+fn sets() -> impl Strategy<Value = Vec<Arc<Set>>> {
     let set = (0..2_usize, vec(prefix(), 0..20)).prop_map(|(few, mut prefixes)| {
         prefixes.truncate(if few == 0 { 6 } else { 20 });
         prefixes
@@ -155,7 +156,7 @@ fn sets() -> impl Strategy<Value = Vec<Set>> {
     vec(set, SETS).prop_map(|sets| {
         let named = sets.into_iter().enumerate();
         named
-            .map(|(number, prefixes)| Set::new(format!("set-{number}"), prefixes))
+            .map(|(number, prefixes)| Arc::new(Set::new(format!("set-{number}"), prefixes)))
             .collect()
     })
 }
@@ -347,7 +348,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                                 action,
                             }
                         });
-                let rules = rules.collect();
+                let rules = rules.map(Arc::new).collect();
                 let interval = Nanoseconds(interval);
                 Policy {
                     interval,

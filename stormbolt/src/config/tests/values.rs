@@ -1,5 +1,7 @@
 //! The messages about typical mistakes in sets and rules, and what their values mean.
 
+use std::sync::Arc;
+
 use ipnet::IpNet;
 use stormbolt_control::policy::{
     Accepts, Action, FragmentMatch, Policy, Range, Set, TcpFlagsMatch,
@@ -192,7 +194,7 @@ fn fields_of_rules_mean_what_the_reference_says() {
             "2001:db8::/32".parse().unwrap(),
         ],
     );
-    assert_eq!(policy.sets, [set]);
+    assert_eq!(policy.sets, [Arc::new(set)]);
     let source = all.matches.source.as_ref().unwrap();
     assert_eq!(
         (source.negated, source.sets.as_slice()),
