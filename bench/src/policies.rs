@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use stormbolt_common::policy::{RuleEntry, VERDICT_PASS};
-use stormbolt_control::compile::{Heap, Input, Patient, compile};
+use stormbolt_control::compile::{Compiler, Heap, Input, Patient};
 use stormbolt_control::policy::{
     Accepts, Action, Addresses, AttachMode, Class, Interface, Malformed, Policy, Range, Rule,
     RuleMatch, Set,
@@ -92,9 +92,10 @@ pub(crate) fn compile_only(policy: &Policy) -> anyhow::Result<()> {
         entries: &vec![entry; policy.rules.len()],
         sets: &policy.sets,
         interfaces: &[0],
+        kept: None,
     };
-    let mut heap = Heap::new(TABLE_BLOCKS);
-    drop(compile(input, &mut heap, u64::MAX, &mut Patient)?);
+    let mut compiler = Compiler::new(Heap::new(TABLE_BLOCKS), u64::MAX);
+    drop(compiler.compile(input, &mut Patient)?);
     Ok(())
 }
 

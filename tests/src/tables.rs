@@ -1,11 +1,9 @@
 //! A policy's rules in the form that both data paths take.
 
-use std::sync::Arc;
-
 use stormbolt::datapath::PolicyTables;
 use stormbolt_common::limits::MAX_RULES;
 use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS, policy_slot};
-use stormbolt_control::compile::{CompileError, Heap, Input, Patient, compile};
+use stormbolt_control::compile::{CompileError, CompiledRules, Compiler, Heap, Input, Patient};
 use stormbolt_control::policy::{Action, Rule};
 
 use crate::policies::RuleList;
@@ -20,6 +18,24 @@ pub fn counter_of(position: usize) -> u32 {
     (u32::try_from(position).unwrap() * 7 + 3) % MAX_RULES
 }
 
+/// Places for compiled rules, for policies that stand side by side.
+pub fn compiler() -> Compiler {
+    let blocks = u32::try_from(TABLE_BYTES / 64).unwrap();
+    Compiler::new(Heap::new(blocks), BUDGET)
+}
+
+/// What a rule does whose counter is `counter`: classes are numbered by their positions.
+pub fn entry(rule: &Rule, counter: u32) -> RuleEntry {
+    RuleEntry {
+        verdict: match rule.action {
+            Action::Class(class) => u32::try_from(class).unwrap(),
+            Action::Pass => VERDICT_PASS,
+            Action::Drop => VERDICT_DROP,
+        },
+        counter,
+    }
+}
+
 /// The tables of these rules: classes are numbered by their positions, class 0 is the default class,
 /// malformed packets are dropped and every class is unlimited.
 ///
@@ -30,28 +46,30 @@ pub fn of_rules(
     interfaces: &[u32],
     generation: u32,
 ) -> Result<PolicyTables, CompileError> {
-    let entry = |(position, rule): (usize, &Arc<Rule>)| RuleEntry {
-        verdict: match rule.action {
-            Action::Class(class) => u32::try_from(class).unwrap(),
-            Action::Pass => VERDICT_PASS,
-            Action::Drop => VERDICT_DROP,
-        },
-        counter: counter_of(position),
-    };
-    let entries: Vec<_> = list.rules.iter().enumerate().map(entry).collect();
+    let numbered = list.rules.iter().enumerate();
+    let entries: Vec<_> = numbered
+        .map(|(position, rule)| entry(rule, counter_of(position)))
+        .collect();
     let input = Input {
         rules: &list.rules,
         entries: &entries,
         sets: &list.sets,
         interfaces,
+        kept: None,
     };
     // Policies side by side have a half each.
     let mut heap = Heap::new(u32::try_from(TABLE_BYTES / 64).unwrap());
     if policy_slot(generation) == 1 {
         heap.take(heap.capacity() / 2, 8).unwrap();
     }
-    let compiled = compile(input, &mut heap, BUDGET, &mut Patient)?;
-    Ok(PolicyTables {
+    let compiled = Compiler::new(heap, BUDGET).compile(input, &mut Patient)?;
+    Ok(with_rules(compiled, generation))
+}
+
+/// A policy of compiled rules: class 0 is the default class, malformed packets are dropped and every
+/// class is unlimited.
+pub fn with_rules(compiled: CompiledRules, generation: u32) -> PolicyTables {
+    PolicyTables {
         header: PolicyHeader {
             generation,
             default_class: 0,
@@ -60,5 +78,5 @@ pub fn of_rules(
         },
         rates: Vec::new(),
         compiled,
-    })
+    }
 }

@@ -5,6 +5,8 @@
 //! lies in several parts is equally likely to be met in each. `docs/decisions/0006-decision-trees.md`
 //! has what the constants were measured with.
 
+use std::sync::Arc;
+
 use stormbolt_common::classifier::{RANGE_BOUNDS, lane};
 
 use super::fields::{Fields, field};
@@ -51,7 +53,7 @@ struct Change {
 /// What the items of a region are judged by.
 struct Judged<'a, const P: usize> {
     sample: Vec<&'a Item<P>>,
-    fields: &'a [Fields],
+    fields: &'a [Arc<Fields>],
     region: &'a Region<P>,
     /// All items, and how many each one of the sample stands for.
     items: f64,
@@ -79,7 +81,7 @@ impl Chooser {
         &mut self,
         items: &[Item<P>],
         numbers: &[u32],
-        fields: &[Fields],
+        fields: &[Arc<Fields>],
         region: &Region<P>,
         is_root: bool,
     ) -> Option<Cut> {
@@ -411,7 +413,7 @@ pub(super) fn parts(cut: Cut, within: Interval) -> Vec<Interval> {
 /// A cut of the field that one item accepts in most pieces.
 pub(super) fn split_pieces<const P: usize>(
     item: &Item<P>,
-    fields: &[Fields],
+    fields: &[Arc<Fields>],
     region: &Region<P>,
 ) -> Option<Cut> {
     let accepted = &fields_of(item, fields)?.accepted;

@@ -9,7 +9,15 @@ pub(super) struct Interval {
 
 /// Numbers: intervals in ascending order that neither overlap nor touch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Intervals(Vec<Interval>);
+pub(super) struct Intervals(List);
+
+/// Most fields accept one interval, and there are a dozen fields to a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum List {
+    One(Interval),
+    /// None, or more than one.
+    Others(Box<[Interval]>),
+}
 
 impl Intervals {
     /// All numbers in any of `intervals`; those that are upside down have none.
@@ -26,14 +34,17 @@ impl Intervals {
                 _ => joined.push(Interval { first, last }),
             }
         }
-        Self(joined)
+        Self(match *joined {
+            [only] => List::One(only),
+            _ => List::Others(joined.into()),
+        })
     }
 
     /// The numbers from zero to `highest` that are not in `self`.
     pub(super) fn complement(&self, highest: u32) -> Self {
         let mut next = 0;
         let mut gaps = Vec::new();
-        for interval in &self.0 {
+        for interval in self.all() {
             if let Some(last) = interval.first.checked_sub(1) {
                 gaps.push((next, last.min(highest)));
             }
@@ -45,18 +56,27 @@ impl Intervals {
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all().is_empty()
+    }
+
+    #[inline]
+    fn all(&self) -> &[Interval] {
+        match &self.0 {
+            List::One(only) => std::slice::from_ref(only),
+            List::Others(intervals) => intervals,
+        }
     }
 
     /// The intervals that have a number in `region`.
     #[inline]
     pub(super) fn within(&self, region: Interval) -> &[Interval] {
-        if let [only] = self.0.as_slice() {
+        let all = self.all();
+        if let [only] = all {
             let meets = only.first <= region.last && region.first <= only.last;
-            return if meets { &self.0 } else { &[] };
+            return if meets { all } else { &[] };
         }
-        let start = self.0.partition_point(|one| one.last < region.first);
-        let rest = self.0.get(start..).unwrap_or_default();
+        let start = all.partition_point(|one| one.last < region.first);
+        let rest = all.get(start..).unwrap_or_default();
         let end = rest.partition_point(|one| one.first <= region.last);
         rest.get(..end).unwrap_or_default()
     }
@@ -86,15 +106,15 @@ mod tests {
     #[test]
     fn intervals_that_overlap_or_touch_become_one() {
         let joined = Intervals::any_of([(5, 7), (0, 1), (8, 9), (2, 1), (6, 6)]);
-        assert_eq!(joined.0, [interval(0, 1), interval(5, 9)]);
+        assert_eq!(joined.all(), [interval(0, 1), interval(5, 9)]);
     }
 
     #[test]
     fn a_complement_has_what_is_missing() {
         let some = Intervals::any_of([(1, 2), (5, 9)]);
         let missing = some.complement(7);
-        assert_eq!(missing.0, [interval(0, 0), interval(3, 4)]);
-        assert_eq!(Intervals::any_of([]).complement(3).0, [interval(0, 3)]);
+        assert_eq!(missing.all(), [interval(0, 0), interval(3, 4)]);
+        assert_eq!(Intervals::any_of([]).complement(3).all(), [interval(0, 3)]);
         assert!(Intervals::any_of([(0, 9)]).complement(9).is_empty());
     }
 

@@ -4,11 +4,14 @@
 //! address's class instead of its prefixes, and all such rules share one look at the address.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::intervals::Intervals;
 use super::prefix::{Family, Prefix};
+use super::side::List;
+use crate::policy::Set;
 
 /// Numbers that classes can have: conditions keep them in 16 bits.
 const MAX_SET_CLASSES: usize = 65_536;
@@ -24,50 +27,143 @@ pub(super) struct Start {
     pub(super) class: u32,
 }
 
+/// Addresses from the first to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Range {
+    pub(super) first: u128,
+    pub(super) last: u128,
+}
+
+impl Range {
+    /// Puts ranges in order and joins those that overlap.
+    pub(super) fn join(ranges: &mut Vec<Self>) {
+        ranges.sort_unstable();
+        ranges.dedup_by(|next, before| {
+            let overlaps = next.first <= before.last;
+            if overlaps {
+                before.last = before.last.max(next.last);
+            }
+            overlaps
+        });
+    }
+}
+
 /// The classes of all addresses.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Partition {
     /// Ascending, the first at address zero, neighbours in different classes.
-    pub(super) ipv4: Vec<Start>,
+    ipv4: Vec<Start>,
     /// Likewise.
-    pub(super) ipv6: Vec<Start>,
-    /// The lists that the addresses of each class are in, a bit per list. Class 0 is in none.
-    members: Vec<Vec<u64>>,
+    ipv6: Vec<Start>,
+    classes: Classes,
+    /// Whether the last change brought new classes.
+    has_grown: bool,
 }
 
 impl Partition {
     /// Parts the addresses by the lists that they are in.
     pub(super) fn of(lists: &[Vec<&IpNet>]) -> Result<Self, TooManyClasses> {
         let mut classes = Classes::new(lists.len());
-        let mut sweep = |family| sweep(lists, family, &mut classes);
+        let mut sweep = |family| {
+            let all = Range {
+                first: 0,
+                last: Family::last_address(family),
+            };
+            sweep(lists, family, all, &mut classes)
+        };
         let (ipv4, ipv6) = (sweep(Family::Ipv4)?, sweep(Family::Ipv6)?);
-        let mut members = vec![Vec::new(); classes.numbers.len()];
-        for (lists, class) in classes.numbers {
-            let slot = usize::try_from(class)
-                .ok()
-                .and_then(|at| members.get_mut(at));
-            if let Some(slot) = slot {
-                *slot = lists;
-            }
-        }
         Ok(Self {
             ipv4,
             ipv6,
-            members,
+            classes,
+            has_grown: false,
         })
+    }
+
+    /// Where the classes of a family begin.
+    pub(super) fn starts(&self, family: Family) -> &[Start] {
+        match family {
+            Family::Ipv4 => &self.ipv4,
+            Family::Ipv6 => &self.ipv6,
+        }
+    }
+
+    /// Parts the addresses in `ranges` anew, which are in order and apart. `None`: start anew.
+    pub(super) fn change(
+        &mut self,
+        family: Family,
+        ranges: &[Range],
+        lists: &[List],
+        sets: &[Arc<Set>],
+    ) -> Option<()> {
+        if family == Family::Ipv4 {
+            self.has_grown = false;
+        }
+        if ranges.is_empty() {
+            return Some(());
+        }
+        let before = self.classes();
+        let old = match family {
+            Family::Ipv4 => std::mem::take(&mut self.ipv4),
+            Family::Ipv6 => std::mem::take(&mut self.ipv6),
+        };
+        let mut starts = Vec::with_capacity(old.len() + 2 * ranges.len());
+        let mut rest = old.as_slice();
+        for &range in ranges {
+            let (ahead, others) =
+                rest.split_at(rest.partition_point(|one| one.address < range.first));
+            starts.extend_from_slice(ahead);
+            let near = lists.iter().map(|list| list.around(range, family, sets));
+            let near = near.collect::<Option<Vec<_>>>()?;
+            let near: Vec<Vec<&IpNet>> = near.iter().map(|nets| nets.iter().collect()).collect();
+            for start in sweep(&near, family, range, &mut self.classes).ok()? {
+                enter(&mut starts, start.address, start.class);
+            }
+            rest = others
+                .split_at(others.partition_point(|one| one.address <= range.last))
+                .1;
+            if range.last < family.last_address() {
+                // Behind the range everything is as it was.
+                let position = old.partition_point(|one| one.address <= range.last + 1);
+                let class = old.get(position.checked_sub(1)?)?.class;
+                enter(&mut starts, range.last + 1, class);
+                let given = |one: &Start| one.address == range.last + 1;
+                if let Some((_, others)) = rest.split_first().filter(|(next, _)| given(next)) {
+                    rest = others;
+                }
+            }
+        }
+        starts.extend_from_slice(rest);
+        match family {
+            Family::Ipv4 => self.ipv4 = starts,
+            Family::Ipv6 => self.ipv6 = starts,
+        }
+        self.has_grown |= self.classes() > before;
+        Some(())
+    }
+
+    /// Whether the last change brought new classes.
+    pub(super) fn has_grown(&self) -> bool {
+        self.has_grown
     }
 
     /// Number of classes, at least one.
     pub(super) fn classes(&self) -> u32 {
-        u32::try_from(self.members.len()).unwrap_or(u32::MAX).max(1)
+        u32::try_from(self.classes.members.len())
+            .unwrap_or(u32::MAX)
+            .max(1)
     }
 
-    /// The classes whose addresses are in `list`, or those whose are not.
-    pub(super) fn classes_of(&self, list: usize, negated: bool) -> Intervals {
-        let is_in = |lists: &Vec<u64>| bit(lists, list) != negated;
-        let numbered = (0_u32..).zip(&self.members);
-        let chosen = numbered.filter(|(_, lists)| is_in(lists));
-        Intervals::any_of(chosen.map(|(class, _)| (class, class)))
+    /// The classes whose addresses are in `list`, or, of all numbers up to `highest`, the others.
+    pub(super) fn classes_of(&self, list: usize, negated: bool, highest: u32) -> Intervals {
+        let numbered = (0_u32..).zip(&self.classes.members);
+        let chosen = numbered.filter(|(_, lists)| bit(lists, list));
+        let within = Intervals::any_of(chosen.map(|(class, _)| (class, class)));
+        if negated {
+            within.complement(highest)
+        } else {
+            within
+        }
     }
 }
 
@@ -78,8 +174,11 @@ fn bit(words: &[u64], position: usize) -> bool {
 }
 
 /// Numbers for the combinations of lists, in order of first use.
+#[derive(Clone, Debug, Default)]
 struct Classes {
     numbers: HashMap<Vec<u64>, u32>,
+    /// The lists that the addresses of each class are in, a bit per list. Class 0 is in none.
+    members: Vec<Vec<u64>>,
     words: usize,
 }
 
@@ -88,6 +187,7 @@ impl Classes {
         let words = lists.div_ceil(64);
         Self {
             numbers: HashMap::from([(vec![0; words], 0)]),
+            members: vec![vec![0; words]],
             words,
         }
     }
@@ -96,12 +196,13 @@ impl Classes {
         if let Some(&number) = self.numbers.get(lists) {
             return Ok(number);
         }
-        let next = self.numbers.len();
+        let next = self.members.len();
         if next >= MAX_SET_CLASSES {
             return Err(TooManyClasses);
         }
         let number = u32::try_from(next).map_err(|_| TooManyClasses)?;
         self.numbers.insert(lists.to_vec(), number);
+        self.members.push(lists.to_vec());
         Ok(number)
     }
 }
@@ -113,10 +214,12 @@ struct Event {
     enters: bool,
 }
 
-/// Goes through the addresses of a family from the lowest to the highest.
+/// Goes through the addresses of a range from the lowest to the highest; the lists have at least the
+/// prefixes that have addresses in it.
 fn sweep(
     lists: &[Vec<&IpNet>],
     family: Family,
+    range: Range,
     classes: &mut Classes,
 ) -> Result<Vec<Start>, TooManyClasses> {
     let mut events = Vec::new();
@@ -126,10 +229,14 @@ fn sweep(
     events.sort_unstable_by_key(|event| event.address);
     let mut inside = vec![0_u64; classes.words];
     let mut starts = vec![Start {
-        address: 0,
+        address: range.first,
         class: 0,
     }];
-    let mut events = events.into_iter().peekable();
+    for event in &mut events {
+        event.address = event.address.max(range.first);
+    }
+    let inside_range = |event: &Event| event.address <= range.last;
+    let mut events = events.into_iter().filter(inside_range).peekable();
     while let Some(event) = events.next() {
         if let Some(word) = inside.get_mut(event.list / 64) {
             let bit = 1 << (event.list % 64);
@@ -216,7 +323,7 @@ mod tests {
         let lists = [wide.iter().collect(), inner.iter().collect()];
         let partition = Partition::of(&lists).unwrap();
         let found: Vec<_> = partition
-            .ipv4
+            .starts(Family::Ipv4)
             .iter()
             .map(|start| (start.address, start.class))
             .collect();
@@ -233,14 +340,20 @@ mod tests {
             ]
         );
         assert_eq!(
-            partition.ipv6,
+            partition.starts(Family::Ipv6),
             [Start {
                 address: 0,
                 class: 3
             }]
         );
         assert_eq!(partition.classes(), 4);
-        assert_eq!(partition.classes_of(0, false), Intervals::any_of([(1, 2)]));
-        assert_eq!(partition.classes_of(1, true), Intervals::any_of([(0, 1)]));
+        assert_eq!(
+            partition.classes_of(0, false, 3),
+            Intervals::any_of([(1, 2)])
+        );
+        assert_eq!(
+            partition.classes_of(1, true, 3),
+            Intervals::any_of([(0, 1)])
+        );
     }
 }

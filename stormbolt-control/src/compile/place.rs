@@ -7,7 +7,7 @@ use stormbolt_common::classifier::{
 };
 
 use super::heap::{Extent, Full, Heap};
-use super::node::{Node, NodeKind, Run};
+use super::node::{Node, NodeKind, Place, Run};
 
 /// Words to be written into the tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,17 +31,17 @@ impl Image {
 /// The edge to `node`, which is written into the tables with all that lies behind it unless it is
 /// there already.
 pub(super) fn place(node: &Arc<Node>, heap: &mut Heap, image: &mut Image) -> Result<Edge, Full> {
-    if let Some(&edge) = node.edge.get() {
-        return Ok(edge);
+    if let Some(place) = node.place.get() {
+        return Ok(place.edge);
     }
-    let edge = place_new(node, heap, image)?;
-    Ok(*node.edge.get_or_init(|| edge))
+    let place = place_new(node, heap, image)?;
+    Ok(node.place.get_or_init(|| place).edge)
 }
 
-fn place_new(node: &Node, heap: &mut Heap, image: &mut Image) -> Result<Edge, Full> {
-    Ok(match &node.kind {
-        NodeKind::Nothing => Edge::NOTHING,
-        NodeKind::Value(number) => Edge::value(*number),
+fn place_new(node: &Node, heap: &mut Heap, image: &mut Image) -> Result<Place, Full> {
+    let (edge, extent) = match &node.kind {
+        NodeKind::Nothing => (Edge::NOTHING, None),
+        NodeKind::Value(number) => (Edge::value(*number), None),
         NodeKind::Leaf {
             words,
             count,
@@ -56,7 +56,7 @@ fn place_new(node: &Node, heap: &mut Heap, image: &mut Image) -> Result<Edge, Fu
             };
             let extent = heap.take(size, align)?;
             image.add(extent, words.iter().copied());
-            Edge::leaf(extent.start, *count, *priority)
+            (Edge::leaf(extent.start, *count, *priority), Some(extent))
         }
         NodeKind::Bits {
             lane,
@@ -68,7 +68,10 @@ fn place_new(node: &Node, heap: &mut Heap, image: &mut Image) -> Result<Edge, Fu
             let edges = bits_edges(runs, heap, image)?;
             let extent = heap.take(size, size.min(block()))?;
             image.add(extent, edges);
-            Edge::bits(extent.start, *lane, *shift, *width)
+            (
+                Edge::bits(extent.start, *lane, *shift, *width),
+                Some(extent),
+            )
         }
         NodeKind::Range {
             lane,
@@ -84,7 +87,7 @@ fn place_new(node: &Node, heap: &mut Heap, image: &mut Image) -> Result<Edge, Fu
             words.resize(usize::try_from(RANGE_WORDS).unwrap_or(0), 0);
             let extent = heap.take(RANGE_WORDS, block())?;
             image.add(extent, words);
-            Edge::range(extent.start, *lane, *shift)
+            (Edge::range(extent.start, *lane, *shift), Some(extent))
         }
         NodeKind::Choice {
             lane,
@@ -95,9 +98,10 @@ fn place_new(node: &Node, heap: &mut Heap, image: &mut Image) -> Result<Edge, Fu
             let edges = [place(zero, heap, image)?.0, place(one, heap, image)?.0];
             let extent = heap.take(CHOICE_WORDS, block())?;
             image.add(extent, bits.iter().copied().chain(edges));
-            Edge::choice(extent.start, *lane, *shift)
+            (Edge::choice(extent.start, *lane, *shift), Some(extent))
         }
-    })
+    };
+    Ok(Place { edge, extent })
 }
 
 fn bits_edges(runs: &[Run], heap: &mut Heap, image: &mut Image) -> Result<Vec<u64>, Full> {

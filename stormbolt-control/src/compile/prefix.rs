@@ -1,5 +1,7 @@
 //! Prefixes of the address space that both families share.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use ipnet::IpNet;
 use stormbolt_common::{Address, ipv4_mapped};
 
@@ -28,6 +30,19 @@ impl Family {
         match self {
             Self::Ipv4 => 0xffff_ffff,
             Self::Ipv6 => u128::MAX,
+        }
+    }
+
+    /// The address of this number.
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        reason = "takes the lowest word"
+    )]
+    pub(super) fn address(self, number: u128) -> IpAddr {
+        match self {
+            Self::Ipv4 => Ipv4Addr::from(number as u32).into(),
+            Self::Ipv6 => Ipv6Addr::from(number).into(),
         }
     }
 

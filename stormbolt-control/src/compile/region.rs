@@ -1,5 +1,7 @@
 //! What the cuts so far have decided about a packet.
 
+use std::sync::Arc;
+
 use stormbolt_common::classifier::{RANGE_BOUNDS, lane};
 
 use super::fields::{ByField, FIELDS, FIRST_FIELD, Fields};
@@ -40,7 +42,7 @@ impl<const P: usize> Region<P> {
     }
 
     /// Whether the item accepts all packets of the region.
-    pub(super) fn is_in(&self, item: &Item<P>, fields: &[Fields]) -> bool {
+    pub(super) fn is_in(&self, item: &Item<P>, fields: &[Arc<Fields>]) -> bool {
         let addresses = item.mask.iter().zip(&self.mask);
         let decided = addresses
             .into_iter()
@@ -50,6 +52,12 @@ impl<const P: usize> Region<P> {
                 let mut pairs = fields.accepted.iter().zip(&self.fields);
                 pairs.all(|(accepted, &within)| accepted.covers(within))
             })
+    }
+
+    /// What a field can still be.
+    pub(super) fn field(&self, field: usize) -> Interval {
+        let within = self.fields.get(field).copied();
+        within.unwrap_or(Interval { first: 0, last: 0 })
     }
 
     /// The region of the values from `first` to `last` of an address cut or of a field.
@@ -76,9 +84,9 @@ impl<const P: usize> Region<P> {
 #[inline]
 pub(super) fn fields_of<'a, const P: usize>(
     item: &Item<P>,
-    fields: &'a [Fields],
+    fields: &'a [Arc<Fields>],
 ) -> Option<&'a Fields> {
-    fields.get(usize::try_from(item.fields).ok()?)
+    Some(fields.get(usize::try_from(item.fields).ok()?)?)
 }
 
 /// Ones in the lowest `width` bits.
@@ -105,14 +113,25 @@ pub(super) fn window<const P: usize>(
     }
 }
 
-/// The lane of an address word of an item with `P` of them.
-pub(super) fn lane_of_word<const P: usize>(word: usize) -> u32 {
+/// The lane of an address word of an item with so many `words`.
+pub(super) fn lane_of_word(words: usize, word: usize) -> u32 {
     let word = u32::try_from(word).unwrap_or(0);
-    if P == 2 {
+    if words == 2 {
         lane::SOURCE + lane::ADDRESS_WORDS * word + lane::ADDRESS_WORDS - 1
     } else {
         lane::SOURCE + word
     }
+}
+
+/// The address word that a lane has, the inverse of [`lane_of_word`].
+pub(super) fn word_of_lane<const P: usize>(lane: u32) -> Option<usize> {
+    (0..P).find(|&word| lane_of_word(P, word) == lane)
+}
+
+/// The field that a lane has, the inverse of [`lane_of_field`].
+pub(super) fn field_of_lane(lane: u32) -> Option<usize> {
+    let field = usize::try_from(lane.checked_sub(FIRST_FIELD)?).ok()?;
+    (field < FIELDS).then_some(field)
 }
 
 /// The lane of a field.

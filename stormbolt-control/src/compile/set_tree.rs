@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use stormbolt_common::classifier::{CHOICE_BITS, RANGE_BOUNDS, lane};
+use stormbolt_common::classifier::{CHOICE_BITS, CHOICE_WORDS, RANGE_BOUNDS, RANGE_WORDS, lane};
 
-use super::membership::Start;
+use super::membership::{Range, Start};
 use super::node::{Node, NodeKind, Run};
 use super::prefix::Family;
 
@@ -17,20 +17,27 @@ const WIDTH: u32 = 8;
 /// [`stormbolt_common::classifier::MAX_CUTS`]: the 16 that are left are four per word.
 const DEEP: u32 = 8;
 
+/// A tree, and the words that its new parts take.
+#[derive(Clone, Debug)]
+pub(super) struct SetTree {
+    pub(super) root: Arc<Node>,
+    pub(super) words: u64,
+}
+
 /// Builds the tree of one family from its classes.
-pub(super) fn build(starts: &[Start], family: Family) -> Arc<Node> {
-    let mut builder = Builder {
-        family,
-        values: HashMap::new(),
-    };
-    let Some((first, changes)) = starts.split_first() else {
-        return Node::new(NodeKind::Nothing);
-    };
-    let region = Region {
-        first: 0,
-        bits: family.bits(),
-    };
-    builder.build(first.class, changes, region, 0)
+pub(super) fn build(starts: &[Start], family: Family) -> SetTree {
+    Builder::of(family, &[]).whole(starts, None)
+}
+
+/// The tree of the classes that begin at `starts`, with the parts of `old` outside of the `changed`
+/// ranges, which are in order and apart.
+pub(super) fn change(
+    old: &Arc<Node>,
+    starts: &[Start],
+    changed: &[Range],
+    family: Family,
+) -> SetTree {
+    Builder::of(family, changed).whole(starts, Some(old))
 }
 
 /// Addresses that begin alike.
@@ -41,23 +48,75 @@ struct Region {
     bits: u32,
 }
 
-struct Builder {
-    family: Family,
-    values: HashMap<u32, Arc<Node>>,
+impl Region {
+    fn last(self) -> u128 {
+        match self.bits {
+            128 => u128::MAX,
+            bits => self.first + ((1_u128 << bits) - 1),
+        }
+    }
 }
 
-impl Builder {
+struct Builder<'c> {
+    family: Family,
+    values: HashMap<u32, Arc<Node>>,
+    changed: &'c [Range],
+    words: u64,
+}
+
+impl<'c> Builder<'c> {
+    fn of(family: Family, changed: &'c [Range]) -> Self {
+        Self {
+            family,
+            values: HashMap::new(),
+            changed,
+            words: 0,
+        }
+    }
+
+    fn whole(mut self, starts: &[Start], old: Option<&Arc<Node>>) -> SetTree {
+        let region = Region {
+            first: 0,
+            bits: self.family.bits(),
+        };
+        let root = match starts.split_first() {
+            Some((first, changes)) => self.build(first.class, changes, region, 0, old),
+            None => Node::new(NodeKind::Nothing),
+        };
+        SetTree {
+            root,
+            words: self.words,
+        }
+    }
+
+    fn is_changed(&self, region: Region) -> bool {
+        let first = self.changed.partition_point(|one| one.last < region.first);
+        let next = self.changed.get(first);
+        next.is_some_and(|range| range.first <= region.last())
+    }
+
     fn value(&mut self, class: u32) -> Arc<Node> {
         let new = || Node::new(NodeKind::Value(class));
         Arc::clone(self.values.entry(class).or_insert_with(new))
     }
 
-    /// The tree of `region`, whose first address is in `class`; `changes` are those within it.
-    fn build(&mut self, class: u32, changes: &[Start], region: Region, depth: u32) -> Arc<Node> {
+    /// The tree of `region`, whose first address is in `class`; `changes` are those within it. `old` is
+    /// the tree that the region had.
+    fn build(
+        &mut self,
+        class: u32,
+        changes: &[Start],
+        region: Region,
+        depth: u32,
+        old: Option<&Arc<Node>>,
+    ) -> Arc<Node> {
+        if let Some(old) = old.filter(|_| !self.is_changed(region)) {
+            return Arc::clone(old);
+        }
         if changes.is_empty() || region.bits == 0 {
             return self.value(class);
         }
-        if let Some(node) = self.range(class, changes, region, depth) {
+        if let Some(node) = self.range(class, changes, region, depth, old) {
             return node;
         }
         if let Some(node) = self.choice(class, changes, region) {
@@ -69,7 +128,12 @@ impl Builder {
             _ => WIDTH,
         };
         let width = width.min(bits_in_word(region.bits));
-        self.bits(class, changes, region, width, depth)
+        // A width that is nearly right and has parts to keep is better than the right one.
+        let width = match old.map(|old| &old.kind) {
+            Some(NodeKind::Bits { width: kept, .. }) if kept.abs_diff(width) <= 1 => *kept,
+            _ => width,
+        };
+        self.bits(class, changes, region, width, depth, old)
     }
 
     fn bits(
@@ -79,8 +143,15 @@ impl Builder {
         region: Region,
         width: u32,
         depth: u32,
+        old: Option<&Arc<Node>>,
     ) -> Arc<Node> {
         let below = region.bits - width;
+        let mut kept = match old.map(|old| &old.kind) {
+            Some(NodeKind::Bits {
+                width: of, runs, ..
+            }) if *of == width => runs.as_slice(),
+            _ => &[],
+        };
         let mut class = class;
         let mut rest = changes;
         let mut runs: Vec<Run> = Vec::new();
@@ -96,11 +167,14 @@ impl Builder {
                 class = start.class;
                 rest = behind;
             }
-            let last = child.first + ((1_u128 << below) - 1);
-            let inside = rest.partition_point(|start| start.address <= last);
+            let inside = rest.partition_point(|start| start.address <= child.last());
             let (inside, behind) = rest.split_at(inside);
             rest = behind;
-            let node = self.build(class, inside, child, depth + 1);
+            while kept.first().is_some_and(|run| run.end <= value) {
+                kept = kept.split_at(1).1;
+            }
+            let old = kept.first().map(|run| &run.child);
+            let node = self.build(class, inside, child, depth + 1, old);
             if let Some(start) = inside.last() {
                 class = start.class;
             }
@@ -112,6 +186,7 @@ impl Builder {
                 }),
             }
         }
+        self.words += 1 << width;
         let (lane, shift) = self.position(below);
         Node::new(NodeKind::Bits {
             lane,
@@ -129,6 +204,7 @@ impl Builder {
         changes: &[Start],
         region: Region,
         depth: u32,
+        old: Option<&Arc<Node>>,
     ) -> Option<Arc<Node>> {
         let word = (region.bits - 1) / 32 * 32;
         let lowest = word
@@ -141,10 +217,18 @@ impl Builder {
                 .ok()?;
         }
         let (lane, shift) = self.position(lowest);
-        let built = parts
-            .iter()
-            .map(|part| self.build(part.class, part.changes, part.region, depth + 1));
+        let kept = old.filter(|old| is_range_at(old, lane, shift));
+        let built = parts.iter().map(|part| {
+            // Parts that reach over several values have no changes, and so no parts to keep.
+            let bound = u16::try_from(value_at(part.region.first, lowest) & 0xffff).ok();
+            let old = kept
+                .zip(bound)
+                .filter(|_| !part.changes.is_empty())
+                .and_then(|(old, value)| only_value(old, value));
+            self.build(part.class, part.changes, part.region, depth + 1, old)
+        });
         let children = built.collect();
+        self.words += u64::from(RANGE_WORDS);
         Some(Node::new(NodeKind::Range {
             lane,
             shift,
@@ -178,6 +262,7 @@ impl Builder {
                 *bits.get_mut(value / 64)? |= 1 << (value % 64);
             }
         }
+        self.words += u64::from(CHOICE_WORDS);
         let (lane, shift) = self.position(lowest);
         Some(Node::new(NodeKind::Choice {
             lane,
@@ -195,6 +280,24 @@ impl Builder {
         };
         (lane::SOURCE + word, bit % 32)
     }
+}
+
+fn is_range_at(node: &Node, at_lane: u32, at_shift: u32) -> bool {
+    matches!(node.kind, NodeKind::Range { lane, shift, .. } if lane == at_lane && shift == at_shift)
+}
+
+/// The part of a range cut that has this value and no other, unless it is the last one.
+fn only_value(node: &Node, value: u16) -> Option<&Arc<Node>> {
+    let NodeKind::Range { last, children, .. } = &node.kind else {
+        return None;
+    };
+    let part = last.iter().take_while(|&&bound| bound < value).count();
+    let first = match part.checked_sub(1) {
+        Some(before) => last.get(before)?.checked_add(1)?,
+        None => 0,
+    };
+    let is_only = first == value && *last.get(part)? == value;
+    children.get(part).filter(|_| is_only)
 }
 
 /// A part of a range cut.
@@ -368,7 +471,7 @@ mod tests {
             }
             changes.sort_unstable();
             let starts = starts(changes, family);
-            let tree = build(&starts, family);
+            let tree = build(&starts, family).root;
             let near = starts.iter().flat_map(|start| [start.address.wrapping_sub(1), start.address, start.address + 1]);
             for address in near.chain(others) {
                 let address = address & family.last_address();

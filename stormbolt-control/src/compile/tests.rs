@@ -1,9 +1,11 @@
 //! What becomes of rules that do not fit, and of the memory of those that do.
 
+use std::sync::Arc;
+
 use stormbolt_common::policy::{RuleEntry, VERDICT_PASS};
 
 use super::*;
-use crate::policy::{Accepts, Action, Addresses, Range, RuleMatch};
+use crate::policy::{Accepts, Action, Addresses, Range, Rule, RuleMatch};
 
 /// Bytes that are enough.
 const AMPLE: u64 = 64 << 20;
@@ -32,9 +34,8 @@ fn networks(count: usize) -> Vec<Arc<Rule>> {
 }
 
 fn compiled(
+    compiler: &mut Compiler,
     rules: &[Arc<Rule>],
-    heap: &mut Heap,
-    budget: u64,
     watch: &mut dyn Watch,
 ) -> Result<CompiledRules, CompileError> {
     let entry = RuleEntry {
@@ -46,40 +47,48 @@ fn compiled(
         entries: &vec![entry; rules.len()],
         sets: &[],
         interfaces: &[0],
+        kept: None,
     };
-    compile(input, heap, budget, watch)
+    compiler.compile(input, watch)
 }
 
-fn heap() -> Heap {
-    Heap::new(1 << 20)
+fn compiler(budget: u64) -> Compiler {
+    Compiler::new(Heap::new(1 << 20), budget)
 }
 
 #[test]
-fn what_a_policy_took_can_all_be_given_back() {
-    let mut heap = heap();
-    let all = heap.free_words();
-    for count in [1, 300, 5000] {
-        let tables = compiled(&networks(count), &mut heap, AMPLE, &mut Patient).unwrap();
+fn a_policy_takes_what_it_writes_and_gives_it_back_when_the_next_is_kept() {
+    let mut compiler = compiler(AMPLE);
+    let all = compiler.heap().free_words();
+    for count in [1, 300, 5000, 0] {
+        let tables = compiled(&mut compiler, &networks(count), &mut Patient).unwrap();
         let words: u64 = tables
             .image
             .pieces
             .iter()
             .map(|piece| u64::from(piece.words))
             .sum();
-        assert_eq!(heap.free_words() + words, all);
         assert_eq!(usize::try_from(words).unwrap(), tables.image.words.len());
-        for piece in tables.image.pieces {
-            heap.give_back(piece);
-        }
-        assert_eq!(heap.free_words(), all);
+        compiler.keep();
+        assert_eq!(compiler.heap().free_words() + words, all);
     }
+    assert_eq!(compiler.heap().free_words(), all);
+}
+
+#[test]
+fn rules_that_are_discarded_take_nothing() {
+    let mut compiler = compiler(AMPLE);
+    let all = compiler.heap().free_words();
+    compiled(&mut compiler, &networks(300), &mut Patient).unwrap();
+    compiler.discard();
+    assert_eq!(compiler.heap().free_words(), all);
 }
 
 #[test]
 fn rules_over_the_budget_are_refused_with_what_they_need_and_take_nothing() {
-    let mut heap = heap();
-    let all = heap.free_words();
-    let error = compiled(&networks(5000), &mut heap, 8 << 10, &mut Patient).unwrap_err();
+    let mut compiler = compiler(8 << 10);
+    let all = compiler.heap().free_words();
+    let error = compiled(&mut compiler, &networks(5000), &mut Patient).unwrap_err();
     let CompileError::OverBudget {
         needed,
         budget,
@@ -93,16 +102,16 @@ fn rules_over_the_budget_are_refused_with_what_they_need_and_take_nothing() {
         "{error:?}"
     );
     assert!(error.to_string().contains("`r"), "{error}");
-    assert_eq!(heap.free_words(), all);
+    assert_eq!(compiler.heap().free_words(), all);
 }
 
 #[test]
 fn tables_that_are_full_are_an_error_and_keep_what_they_had() {
-    let mut heap = Heap::new(64);
-    let all = heap.free_words();
-    let error = compiled(&networks(5000), &mut heap, AMPLE, &mut Patient).unwrap_err();
+    let mut compiler = Compiler::new(Heap::new(64), AMPLE);
+    let all = compiler.heap().free_words();
+    let error = compiled(&mut compiler, &networks(5000), &mut Patient).unwrap_err();
     assert!(matches!(error, CompileError::OverBudget { .. }), "{error}");
-    assert_eq!(heap.free_words(), all);
+    assert_eq!(compiler.heap().free_words(), all);
 }
 
 #[test]
@@ -114,11 +123,11 @@ fn a_compilation_that_nobody_waits_for_ends() {
             self.0 == 0
         }
     }
-    let mut heap = heap();
-    let all = heap.free_words();
-    let error = compiled(&networks(20_000), &mut heap, AMPLE, &mut Impatient(3)).unwrap_err();
+    let mut compiler = compiler(AMPLE);
+    let all = compiler.heap().free_words();
+    let error = compiled(&mut compiler, &networks(20_000), &mut Impatient(3)).unwrap_err();
     assert_eq!(error, CompileError::Interrupted);
-    assert_eq!(heap.free_words(), all);
+    assert_eq!(compiler.heap().free_words(), all);
 }
 
 #[test]
@@ -137,12 +146,12 @@ fn rules_made_to_overlap_end_in_an_error_or_fit() {
         rule(number, matches)
     });
     let hostile: Vec<Arc<Rule>> = hostile.collect();
-    let mut heap = heap();
-    let all = heap.free_words();
-    match compiled(&hostile, &mut heap, 4 << 20, &mut Patient) {
+    let mut compiler = compiler(4 << 20);
+    let all = compiler.heap().free_words();
+    match compiled(&mut compiler, &hostile, &mut Patient) {
         Ok(tables) => assert!(tables.image.words.len() * 8 <= 4 << 20),
         Err(CompileError::OverBudget { .. } | CompileError::Entangled { .. }) => {
-            assert_eq!(heap.free_words(), all);
+            assert_eq!(compiler.heap().free_words(), all);
         }
         Err(error) => panic!("{error}"),
     }

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
-use stormbolt_common::classifier::{CHOICE_WORDS, MAX_CUTS, MAX_LEAF, RANGE_WORDS};
+use stormbolt_common::classifier::{MAX_CUTS, MAX_LEAF, RANGE_WORDS};
 
+use super::compiler::{Progress, Watch};
 use super::condition::{self, Target};
 use super::cut::{Chooser, LARGE_LEAF, LEAF_ITEMS, parts, split_pieces};
 use super::fields::Fields;
+use super::group::{Group, group};
 use super::intervals::Interval;
 use super::item::Item;
 use super::node::{Node, NodeKind, Run};
 use super::prefix::Family;
 use super::region::{Cut, Region, fields_of, lane_of_field, lane_of_word, window};
-use super::{Progress, Watch};
 
 /// Conditions up to which a leaf of few items is taken as it is.
 const FEW_PLACES: u64 = 16;
@@ -32,7 +33,7 @@ pub(super) enum Stop {
 
 /// Builds trees, counting words over all of them.
 pub(super) struct Builder<'a> {
-    fields: &'a [Fields],
+    pub(super) fields: &'a [Arc<Fields>],
     targets: &'a [Target],
     chooser: Chooser,
     hashers: [RandomState; 2],
@@ -41,22 +42,48 @@ pub(super) struct Builder<'a> {
     /// Words of the parts so far, and how many there may be.
     pub(super) words: u64,
     pub(super) budget: u64,
-    /// Words by the position of the rule that they are for.
+    /// Words by the slot of the rule that they are for.
     pub(super) words_of_rule: Vec<u64>,
+    /// Words of the trees of sets.
+    pub(super) words_of_sets: u64,
     watch: &'a mut dyn Watch,
 }
 
 /// One tree: what its parts have in common.
-struct Tree<'i, const P: usize> {
+pub(super) struct Tree<'i, const P: usize> {
     items: &'i [Item<P>],
     family: Family,
     /// Parts by a fingerprint of all that they depend on.
     known: HashMap<[u64; 2], Arc<Node>>,
 }
 
+impl<'i, const P: usize> Tree<'i, P> {
+    pub(super) fn of(items: &'i [Item<P>], family: Family) -> Self {
+        Self {
+            items,
+            family,
+            known: HashMap::new(),
+        }
+    }
+
+    pub(super) fn item(&self, number: u32) -> Option<&'i Item<P>> {
+        self.items.get(usize::try_from(number).ok()?)
+    }
+
+    /// The part with this fingerprint, if a walk that gets to it at `depth` ends in time.
+    pub(super) fn known(&self, fingerprint: [u64; 2], depth: u32) -> Option<Arc<Node>> {
+        let known = self.known.get(&fingerprint)?;
+        (depth + known.height <= MAX_CUTS).then(|| Arc::clone(known))
+    }
+
+    pub(super) fn add(&mut self, fingerprint: [u64; 2], node: &Arc<Node>) {
+        self.known.insert(fingerprint, Arc::clone(node));
+    }
+}
+
 impl<'a> Builder<'a> {
     pub(super) fn new(
-        fields: &'a [Fields],
+        fields: &'a [Arc<Fields>],
         targets: &'a [Target],
         budget: u64,
         watch: &'a mut dyn Watch,
@@ -71,6 +98,7 @@ impl<'a> Builder<'a> {
             words: 0,
             budget,
             words_of_rule: vec![0; targets.len()],
+            words_of_sets: 0,
             watch,
         }
     }
@@ -83,11 +111,7 @@ impl<'a> Builder<'a> {
         family: Family,
         region: Region<P>,
     ) -> Result<Arc<Node>, Stop> {
-        let mut tree = Tree {
-            items,
-            family,
-            known: HashMap::new(),
-        };
+        let mut tree = Tree::of(items, family);
         self.part(&mut tree, numbers, region, 0)
     }
 
@@ -118,43 +142,78 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn part<const P: usize>(
+    /// Those of the items that any packet of the region meets: nothing behind one that accepts all of
+    /// them is ever met.
+    pub(super) fn visible<'n, const P: usize>(
+        &self,
+        tree: &Tree<'_, P>,
+        numbers: &'n [u32],
+        region: &Region<P>,
+    ) -> &'n [u32] {
+        let is_last = |&number: &u32| {
+            let item = tree.item(number);
+            item.is_some_and(|item| region.is_in(item, self.fields))
+        };
+        let end = numbers.iter().position(is_last).map(|last| last + 1);
+        let end = end.unwrap_or(numbers.len());
+        numbers.get(..end).unwrap_or(numbers)
+    }
+
+    /// Places in a leaf of these items; of more than fit any leaf, no exact number.
+    fn places<const P: usize>(
+        &self,
+        tree: &Tree<'_, P>,
+        numbers: &[u32],
+        region: &Region<P>,
+    ) -> u64 {
+        // Every item takes a place.
+        if u32::try_from(numbers.len()).is_ok_and(|items| items > MAX_LEAF) {
+            return u64::MAX;
+        }
+        let of = |&number: &u32| fields_of(tree.item(number)?, self.fields);
+        let all = numbers.iter().filter_map(of);
+        let places = all.map(|fields| condition::places(fields, &region.fields));
+        places.fold(0, u64::saturating_add)
+    }
+
+    /// Whether these items need no cut.
+    pub(super) fn fits_small_leaf<const P: usize>(
+        &self,
+        tree: &Tree<'_, P>,
+        numbers: &[u32],
+        region: &Region<P>,
+    ) -> bool {
+        numbers.len() <= LEAF_ITEMS && self.places(tree, numbers, region) <= FEW_PLACES
+    }
+
+    /// Lets whoever waits give up.
+    pub(super) fn watched(&mut self) -> Result<(), Stop> {
+        if self.watch.interrupted(Progress { words: self.words }) {
+            return Err(Stop::Interrupted);
+        }
+        Ok(())
+    }
+
+    pub(super) fn part<const P: usize>(
         &mut self,
         tree: &mut Tree<'_, P>,
         numbers: &[u32],
         region: Region<P>,
         depth: u32,
     ) -> Result<Arc<Node>, Stop> {
-        let items = tree.items;
-        let item = |number: u32| {
-            usize::try_from(number)
-                .ok()
-                .and_then(|number| items.get(number))
-        };
-        // Nothing behind an item that accepts everything is ever met.
-        let is_last =
-            |&number: &u32| item(number).is_some_and(|one| region.is_in(one, self.fields));
-        let end = numbers.iter().position(is_last).map(|last| last + 1);
-        let numbers = numbers
-            .get(..end.unwrap_or(numbers.len()))
-            .unwrap_or(numbers);
+        let numbers = self.visible(tree, numbers, &region);
         if numbers.is_empty() {
             return Ok(Arc::clone(&self.nothing));
         }
-        let places: u64 = numbers
-            .iter()
-            .filter_map(|&number| fields_of(item(number)?, self.fields))
-            .map(|fields| condition::places(fields, &region.fields))
-            .fold(0, u64::saturating_add);
-        if numbers.len() <= LEAF_ITEMS && places <= FEW_PLACES {
+        if self.fits_small_leaf(tree, numbers, &region) {
             return self.leaf(tree, numbers, &region);
         }
         let key = self.fingerprint(tree, numbers, &region);
-        if let Some(known) = tree.known.get(&key) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = tree.known(key, depth) {
+            return Ok(known);
         }
-        let node = self.divide(tree, numbers, region, depth, places)?;
-        tree.known.insert(key, Arc::clone(&node));
+        let node = self.divide(tree, numbers, region, depth)?;
+        tree.add(key, &node);
         Ok(node)
     }
 
@@ -164,11 +223,9 @@ impl<'a> Builder<'a> {
         numbers: &[u32],
         region: Region<P>,
         depth: u32,
-        places: u64,
     ) -> Result<Arc<Node>, Stop> {
-        if self.watch.interrupted(Progress { words: self.words }) {
-            return Err(Stop::Interrupted);
-        }
+        self.watched()?;
+        let places = self.places(tree, numbers, &region);
         let fits_leaf = places <= u64::from(MAX_LEAF);
         if depth < MAX_CUTS {
             let chosen = self
@@ -176,10 +233,7 @@ impl<'a> Builder<'a> {
                 .choose(tree.items, numbers, self.fields, &region, depth == 0);
             let many = places > FEW_PLACES && (numbers.len() <= LARGE_LEAF || !fits_leaf);
             let cut = chosen.or_else(|| {
-                let first = |&number: &u32| {
-                    let item = tree.items.get(usize::try_from(number).ok()?)?;
-                    split_pieces(item, self.fields, &region)
-                };
+                let first = |&number: &u32| split_pieces(tree.item(number)?, self.fields, &region);
                 if many {
                     numbers.iter().find_map(first)
                 } else {
@@ -191,7 +245,7 @@ impl<'a> Builder<'a> {
             }
         }
         if !fits_leaf {
-            let of = |&number: &u32| Some(tree.items.get(usize::try_from(number).ok()?)?.rule);
+            let of = |&number: &u32| Some(tree.item(number)?.rule);
             let mut rules: Vec<u32> = numbers.iter().filter_map(of).collect();
             rules.dedup();
             return Err(Stop::Entangled(rules));
@@ -207,83 +261,103 @@ impl<'a> Builder<'a> {
         depth: u32,
         cut: Cut,
     ) -> Result<Arc<Node>, Stop> {
-        match cut {
-            Cut::Address { word, shift, width } => {
-                self.take(1 << width)?;
-                let groups = group(numbers, width, |number, add| {
-                    let place = usize::try_from(number).ok();
-                    if let Some(item) = place.and_then(|place| tree.items.get(place)) {
-                        add(window(item, word, shift, width));
+        let kind = match cut {
+            Cut::Address { width, .. } | Cut::Index { width, .. } => {
+                let values = |number: u32, add: &mut dyn FnMut(Interval)| {
+                    if let Some(item) = tree.item(number) {
+                        self.values(item, cut, &region, add);
                     }
-                });
+                };
+                let groups = group(numbers, 1 << width, &values);
                 let runs = self.runs(tree, groups, region, depth, cut)?;
-                Ok(Node::new(NodeKind::Bits {
-                    lane: lane_of_word::<P>(word),
-                    shift,
-                    width,
-                    runs,
-                }))
+                self.bits(cut, runs, P)?
             }
-            Cut::Index { field, width } => {
-                self.take(1 << width)?;
-                let within = region.fields.get(field).copied();
-                let within = within.unwrap_or(Interval { first: 0, last: 0 });
-                let fields = self.fields;
-                let groups = group(numbers, width, |number, add| {
-                    let place = usize::try_from(number).ok();
-                    let item = place.and_then(|place| tree.items.get(place));
-                    let fields = item.and_then(|item| fields_of(item, fields));
-                    let accepted = fields.and_then(|fields| fields.accepted.get(field));
-                    for piece in accepted.map_or(&[][..], |accepted| accepted.within(within)) {
-                        add(*piece);
-                    }
-                });
-                let runs = self.runs(tree, groups, region, depth, cut)?;
-                Ok(Node::new(NodeKind::Bits {
-                    lane: lane_of_field(field),
-                    shift: 0,
-                    width,
-                    runs,
-                }))
-            }
-            Cut::Range { field, last, .. } => {
-                self.take(RANGE_WORDS.max(CHOICE_WORDS))?;
-                let within = region.fields.get(field).copied();
-                let within = within.unwrap_or(Interval { first: 0, last: 0 });
+            Cut::Range { field, .. } => {
                 let mut children = Vec::new();
-                for part in parts(cut, within) {
+                for part in parts(cut, region.field(field)) {
                     let meets = |&&number: &&u32| {
-                        let item = tree.items.get(usize::try_from(number).ok()?)?;
-                        let accepted = fields_of(item, self.fields)?.accepted.get(field)?;
-                        accepted.meets(part).then_some(())
+                        let accepted = fields_of(tree.item(number)?, self.fields)?;
+                        accepted.accepted.get(field)?.meets(part).then_some(())
                     };
                     let inside = numbers.iter().filter(|number| meets(number).is_some());
                     let inside: Vec<u32> = inside.copied().collect();
                     let region = region.part(cut, part);
                     children.push(self.part(tree, &inside, region, depth + 1)?);
                 }
-                Ok(Node::new(NodeKind::Range {
-                    lane: lane_of_field(field),
-                    shift: 0,
-                    last,
-                    children,
-                }))
+                self.range(cut, children)?
+            }
+        };
+        Ok(Node::chosen_for(numbers.len(), kind))
+    }
+
+    /// The values of a cut by bits that an item has in a region.
+    pub(super) fn values<const P: usize>(
+        &self,
+        item: &Item<P>,
+        cut: Cut,
+        region: &Region<P>,
+        add: &mut dyn FnMut(Interval),
+    ) {
+        match cut {
+            Cut::Address { word, shift, width } => add(window(item, word, shift, width)),
+            Cut::Index { field, .. } | Cut::Range { field, .. } => {
+                let fields = fields_of(item, self.fields);
+                let accepted = fields.and_then(|fields| fields.accepted.get(field));
+                let within = region.field(field);
+                for piece in accepted.map_or(&[][..], |accepted| accepted.within(within)) {
+                    add(*piece);
+                }
             }
         }
+    }
+
+    /// A part cut by bits into `runs`, of items with `words` address words.
+    pub(super) fn bits(
+        &mut self,
+        cut: Cut,
+        runs: Vec<Run>,
+        words: usize,
+    ) -> Result<NodeKind, Stop> {
+        let (lane, shift, width) = match cut {
+            Cut::Address { word, shift, width } => (lane_of_word(words, word), shift, width),
+            Cut::Index { field, width } => (lane_of_field(field), 0, width),
+            Cut::Range { .. } => return Ok(NodeKind::Nothing),
+        };
+        self.take(1 << width)?;
+        Ok(NodeKind::Bits {
+            lane,
+            shift,
+            width,
+            runs,
+        })
+    }
+
+    /// A part cut by bounds.
+    pub(super) fn range(&mut self, cut: Cut, children: Vec<Arc<Node>>) -> Result<NodeKind, Stop> {
+        let Cut::Range { field, last, .. } = cut else {
+            return Ok(NodeKind::Nothing);
+        };
+        self.take(RANGE_WORDS)?;
+        Ok(NodeKind::Range {
+            lane: lane_of_field(field),
+            shift: 0,
+            last,
+            children,
+        })
     }
 
     fn runs<const P: usize>(
         &mut self,
         tree: &mut Tree<'_, P>,
-        groups: Vec<Group>,
+        groups: Vec<Group<u32>>,
         region: Region<P>,
         depth: u32,
         cut: Cut,
     ) -> Result<Vec<Run>, Stop> {
         let mut runs: Vec<Run> = Vec::with_capacity(groups.len());
-        for Group { values, numbers } in groups {
+        for Group { values, members } in groups {
             let part = region.part(cut, values);
-            let child = self.part(tree, &numbers, part, depth + 1)?;
+            let child = self.part(tree, &members, part, depth + 1)?;
             let end = values.last + 1;
             match runs.last_mut() {
                 Some(run) if Arc::ptr_eq(&run.child, &child) => run.end = end,
@@ -304,10 +378,9 @@ impl<'a> Builder<'a> {
         let mut priority = None;
         let mut costs = Vec::with_capacity(numbers.len());
         for &number in numbers {
-            let item = usize::try_from(number)
-                .ok()
-                .and_then(|place| tree.items.get(place));
-            let Some(item) = item else { continue };
+            let Some(item) = tree.item(number) else {
+                continue;
+            };
             let rule = usize::try_from(item.rule).unwrap_or(usize::MAX);
             let (Some(fields), Some(&target)) =
                 (fields_of(item, self.fields), self.targets.get(rule))
@@ -345,6 +418,16 @@ impl<'a> Builder<'a> {
         Ok(leaf)
     }
 
+    /// Counts the words of a tree of sets.
+    pub(super) fn take_for_sets(&mut self, words: u64) -> Result<(), Stop> {
+        self.words_of_sets += words;
+        self.words += words;
+        if self.words > self.budget {
+            return Err(Stop::OverBudget);
+        }
+        Ok(())
+    }
+
     fn take(&mut self, words: u32) -> Result<(), Stop> {
         self.words += u64::from(words);
         if self.words > self.budget {
@@ -355,20 +438,15 @@ impl<'a> Builder<'a> {
 
     /// A number that differs, but for chance in 2^128, for parts that are not alike: the same items
     /// in regions that they see in the same way.
-    fn fingerprint<const P: usize>(
+    pub(super) fn fingerprint<const P: usize>(
         &self,
         tree: &Tree<'_, P>,
         numbers: &[u32],
         region: &Region<P>,
     ) -> [u64; 2] {
-        let item = |number: u32| {
-            usize::try_from(number)
-                .ok()
-                .and_then(|place| tree.items.get(place))
-        };
         let mut counted = [0; P];
         let mut decided = [true; super::fields::FIELDS];
-        for item in numbers.iter().filter_map(|&number| item(number)) {
+        for item in numbers.iter().filter_map(|&number| tree.item(number)) {
             for (counted, mask) in counted.iter_mut().zip(item.mask) {
                 *counted |= mask;
             }
@@ -399,50 +477,4 @@ impl<'a> Builder<'a> {
         let [one, other] = &self.hashers;
         [hash(one), hash(other)]
     }
-}
-
-/// Values of a cut with the same items.
-struct Group {
-    values: Interval,
-    numbers: Vec<u32>,
-}
-
-/// Divides items among the `2^width` values of a cut; neighbours with the same items stay together.
-fn group(
-    numbers: &[u32],
-    width: u32,
-    intervals: impl Fn(u32, &mut dyn FnMut(Interval)),
-) -> Vec<Group> {
-    let end = 1_u32 << width;
-    let mut starts = vec![0];
-    for &number in numbers {
-        intervals(number, &mut |one| starts.extend([one.first, one.last + 1]));
-    }
-    starts.sort_unstable();
-    starts.dedup();
-    starts.retain(|&start| start < end);
-    let ends = starts.iter().skip(1).copied().chain([end]);
-    let mut groups: Vec<Group> = starts
-        .iter()
-        .zip(ends)
-        .map(|(&first, next)| Group {
-            values: Interval {
-                first,
-                last: next - 1,
-            },
-            numbers: Vec::new(),
-        })
-        .collect();
-    for &number in numbers {
-        intervals(number, &mut |one| {
-            let first = starts.partition_point(|&start| start < one.first);
-            for group in groups.iter_mut().skip(first) {
-                if group.values.first > one.last {
-                    break;
-                }
-                group.numbers.push(number);
-            }
-        });
-    }
-    groups
 }

@@ -6,12 +6,15 @@
 
 mod class;
 mod interface;
+mod kept;
 mod rule;
 mod set;
 
 pub use class::{Class, CpuSet};
 pub use interface::{AttachMode, Interface};
+pub use kept::kept_rules;
 pub use rule::{Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
+pub(crate) use set::differing_prefixes;
 pub use set::{MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Set, SetChange, SetChangeKind, set_changes};
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::set::Set;
 
 /// A rule: packets that meet every given field take its action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Rule {
     /// Its name; rules without one are named by their position, `rule 3`, counted from 1.
     pub name: String,

@@ -109,23 +109,49 @@ fn by_name(sets: &[Arc<Set>]) -> BTreeMap<&str, &Arc<Set>> {
 
 /// How many entries are only in `old`, and how many only in `new`; both are in order.
 fn differences(old: &[IpNet], new: &[IpNet]) -> (usize, usize) {
-    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     let (mut only_old, mut only_new) = (0, 0);
+    each_difference(old, new, |_, is_new| {
+        only_old += usize::from(!is_new);
+        only_new += usize::from(is_new);
+    });
+    (only_old, only_new)
+}
+
+/// The entries that are only in one of the two; both are in order.
+pub(crate) fn differing_prefixes(old: &[IpNet], new: &[IpNet]) -> Vec<IpNet> {
+    let mut differing = Vec::new();
+    each_difference(old, new, |net, _| differing.push(net));
+    differing
+}
+
+fn each_difference(old: &[IpNet], new: &[IpNet], mut then: impl FnMut(IpNet, bool)) {
+    // What begins and ends alike is passed over at once: sets are long and changes mostly few.
+    let pairs = old.iter().zip(new);
+    let ahead = pairs.take_while(|(one, other)| one == other).count();
+    let (old, new) = (old.split_at(ahead).1, new.split_at(ahead).1);
+    let pairs = old.iter().rev().zip(new.iter().rev());
+    let behind = pairs.take_while(|(one, other)| one == other).count();
+    let (old, new) = (
+        old.split_at(old.len() - behind).0,
+        new.split_at(new.len() - behind).0,
+    );
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     loop {
         let order = match (old.peek(), new.peek()) {
             (Some(one), Some(other)) => one.cmp(other),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (None, None) => return (only_old, only_new),
+            (None, None) => return,
         };
-        if order.is_le() {
-            old.next();
+        let (before, after) = (
+            old.next_if(|_| order.is_le()),
+            new.next_if(|_| order.is_ge()),
+        );
+        match (before, after) {
+            (Some(_), Some(_)) | (None, None) => {}
+            (Some(&net), None) => then(net, false),
+            (None, Some(&net)) => then(net, true),
         }
-        if order.is_ge() {
-            new.next();
-        }
-        only_old += usize::from(order.is_lt());
-        only_new += usize::from(order.is_gt());
     }
 }
 

@@ -13,7 +13,7 @@ use stormbolt_control::units::Nanoseconds;
 
 use super::error::ApplyError;
 use super::memory::TableMemory;
-use super::plan::{Numbers, RuleKey, rate_entry, tables};
+use super::plan::{Numbers, rate_entry, tables};
 use crate::datapath::{AttachedMode, Attachment, Datapath, PolicyTables};
 
 /// The loaded data path under a policy. Dropping it detaches everything.
@@ -34,7 +34,8 @@ pub struct Engine {
 #[derive(Default)]
 pub(super) struct Baselines {
     pub(super) cells: BTreeMap<(String, String), CellCounters>,
-    pub(super) rules: BTreeMap<RuleKey, PacketCounter>,
+    /// By position in the policy.
+    pub(super) rules: Vec<PacketCounter>,
     pub(super) outcomes: BTreeMap<(String, Outcome), PacketCounter>,
 }
 
@@ -95,27 +96,30 @@ impl Engine {
     ///
     /// # Errors
     /// The policy does not fit or the kernel refuses; the policy in force stays in force.
-    pub fn apply(&mut self, policy: Policy) -> Result<u32, ApplyError> {
+    pub fn apply(&mut self, mut policy: Policy) -> Result<u32, ApplyError> {
+        let kept = policy.share_with(&self.policy);
         let mut controller = self.controller.clone();
         controller.set_policy(&policy);
-        let numbers = self.numbers.under(&policy, controller.cpu_sets())?;
+        let numbers = self
+            .numbers
+            .under(&self.policy, &policy, &kept, controller.cpu_sets())?;
         let generation = next_generation(self.datapath.generation());
         let tables = tables(
             &policy,
             &controller,
             &numbers,
+            &kept,
             generation,
             self.datapath.cpus(),
             &mut self.memory,
         )?;
-        let places = tables.compiled.image.pieces.clone();
         match self.put_into_force(policy, controller, numbers, &tables) {
             Ok(()) => {
-                self.memory.keep(places);
+                self.memory.keep();
                 Ok(generation)
             }
             Err(error) => {
-                self.memory.discard(places);
+                self.memory.discard();
                 Err(error)
             }
         }
@@ -329,18 +333,14 @@ impl Engine {
 
     /// Remembers the counters of everything that has just got a number.
     fn take_baselines(&mut self, policy: &Policy, numbers: &Numbers) {
-        self.baselines
-            .rules
-            .retain(|key, _| self.numbers.rule_ids.has(key));
-        let rules = numbers.rule_keys.iter().cloned().zip(&numbers.rules);
-        let rules = rules.map(|(key, &number)| {
-            let kept = self.baselines.rules.get(&key).copied();
-            (
-                key,
-                kept.unwrap_or_else(|| self.datapath.rule_counter(number)),
-            )
+        let rules = numbers.rules.numbers.iter().zip(&numbers.rules.before);
+        let rules = rules.map(|(&number, before)| {
+            let before = before.and_then(|position| usize::try_from(position).ok());
+            let kept = before.and_then(|position| self.baselines.rules.get(position));
+            kept.copied()
+                .unwrap_or_else(|| self.datapath.rule_counter(number))
         });
-        let rules: BTreeMap<_, _> = rules.collect();
+        let rules: Vec<_> = rules.collect();
         let mut cells = BTreeMap::new();
         let mut outcomes = BTreeMap::new();
         for (position, (interface, &number)) in policy

@@ -1,7 +1,7 @@
 //! The memory of compiled rules: what the policy in force holds, and what is free for the next.
 
 use stormbolt_control::compile::{
-    CompileError, CompiledRules, Extent, Heap, Input, Progress, Watch, compile,
+    CompileError, CompiledRules, Compiler, Heap, Input, Progress, Watch,
 };
 use stormbolt_control::units::Nanoseconds;
 
@@ -25,21 +25,17 @@ impl Watch for Deadline {
 
 /// Places in the tables of compiled rules.
 pub(super) struct TableMemory {
-    heap: Heap,
-    /// Bytes that one policy may take: the rest is for the policy in force while the next is made.
-    budget: u64,
-    /// Places of the policy in force.
-    held: Vec<Extent>,
+    compiler: Compiler,
 }
 
 impl TableMemory {
-    /// Memory of this many blocks, half of it for one policy.
+    /// Memory of this many blocks, half of it for one policy: the rest is for the policy in force while
+    /// the next is made.
     pub(super) fn new(blocks: u32) -> Self {
         let heap = Heap::new(blocks);
+        let budget = u64::from(heap.capacity()) * 8 / 2;
         Self {
-            budget: u64::from(heap.capacity()) * 8 / 2,
-            heap,
-            held: Vec::new(),
+            compiler: Compiler::new(heap, budget),
         }
     }
 
@@ -51,20 +47,16 @@ impl TableMemory {
         let mut deadline = Deadline {
             until: clock::now().0.saturating_add(PATIENCE.0),
         };
-        compile(input, &mut self.heap, self.budget, &mut deadline)
+        self.compiler.compile(input, &mut deadline)
     }
 
     /// What [`TableMemory::compile`] gave is in force, and no packet is in what was before it.
-    pub(super) fn keep(&mut self, places: Vec<Extent>) {
-        for extent in std::mem::replace(&mut self.held, places) {
-            self.heap.give_back(extent);
-        }
+    pub(super) fn keep(&mut self) {
+        self.compiler.keep();
     }
 
     /// What [`TableMemory::compile`] gave is not needed.
-    pub(super) fn discard(&mut self, places: Vec<Extent>) {
-        for extent in places {
-            self.heap.give_back(extent);
-        }
+    pub(super) fn discard(&mut self) {
+        self.compiler.discard();
     }
 }

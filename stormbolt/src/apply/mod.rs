@@ -10,6 +10,7 @@ mod error;
 mod ids;
 mod memory;
 mod plan;
+mod rule_numbers;
 mod views;
 
 pub use engine::Engine;

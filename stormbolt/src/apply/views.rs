@@ -56,10 +56,9 @@ impl Engine {
 
     /// The rules and their hits.
     pub fn rules(&self) -> Rules {
-        let numbers = self.numbers.rules.iter().zip(&self.numbers.rule_keys);
+        let numbers = self.numbers.rules.numbers.iter().zip(&self.baselines.rules);
         let rules = self.policy.rules.iter().zip(numbers).enumerate();
-        let rules = rules.map(|(position, (rule, (&number, key)))| {
-            let base = self.baselines.rules.get(key).copied().unwrap_or_default();
+        let rules = rules.map(|(position, (rule, (&number, &base)))| {
             let hits = since(self.datapath.rule_counter(number), base);
             RuleStatus {
                 position: position + 1,

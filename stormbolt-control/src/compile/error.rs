@@ -1,0 +1,83 @@
+//! Why rules cannot be compiled.
+
+use stormbolt_common::limits::MAX_RULES;
+use thiserror::Error;
+
+/// Why rules do not fit the tables.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum CompileError {
+    /// More rules than there are counters for.
+    #[error("{rules} rules, but at most {MAX_RULES} fit; merge rules that differ in one field")]
+    TooManyRules {
+        /// Rules in the policy.
+        rules: usize,
+    },
+    /// The lists of prefixes overlap in more ways than there are numbers for.
+    #[error(
+        "the sets and lists of prefixes overlap in over 65,536 ways; name fewer different lists in rules"
+    )]
+    TooManySetClasses,
+    /// Rules that no cuts tell apart.
+    #[error(
+        "{} rules overlap so much that a packet would have to be compared with each of them: {}; \
+         order them by what they have in common, or merge them",
+        rules.len(),
+        names(rules)
+    )]
+    Entangled {
+        /// Names of the rules.
+        rules: Vec<String>,
+    },
+    /// The tables are too small.
+    #[error(
+        "the rules and sets need {} of table memory, but there are {}; most go to {}; start \
+         the daemon with a larger --table-memory, or simplify these",
+        bytes(*needed),
+        bytes(*budget),
+        costs(most)
+    )]
+    OverBudget {
+        /// Bytes that are needed, at least.
+        needed: u64,
+        /// Bytes that there are.
+        budget: u64,
+        /// What takes most, with bytes.
+        most: Vec<(String, u64)>,
+    },
+    /// Given up by whoever asked.
+    #[error(
+        "given up: compiling the rules took too long; they overlap in many ways, so simplify them or \
+         split them by address"
+    )]
+    Interrupted,
+}
+
+/// The first few names.
+fn names(rules: &[String]) -> String {
+    let shown: Vec<_> = rules
+        .iter()
+        .take(5)
+        .map(|name| format!("`{name}`"))
+        .collect();
+    let more = if rules.len() > shown.len() {
+        ", …"
+    } else {
+        ""
+    };
+    shown.join(", ") + more
+}
+
+fn costs(most: &[(String, u64)]) -> String {
+    let shown = most
+        .iter()
+        .map(|(name, cost)| format!("{name} ({})", bytes(*cost)));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// A size for people.
+fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..=1_048_575 => format!("{} KiB", bytes.div_ceil(1024)),
+        _ => format!("{} MiB", bytes.div_ceil(1 << 20)),
+    }
+}

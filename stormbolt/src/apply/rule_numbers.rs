@@ -1,0 +1,208 @@
+//! Table numbers of rules: a rule that stays in the policy keeps its number, and with it its counter.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use stormbolt_common::limits::MAX_RULES;
+use stormbolt_control::policy::{Accepts, Addresses, Policy, Rule, RuleMatch};
+
+use super::error::ApplyError;
+
+/// The table numbers of a policy's rules, by position.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RuleNumbers {
+    pub(super) numbers: Vec<u32>,
+    /// The position in the policy before, of rules that go on from there.
+    pub(super) before: Vec<Option<u32>>,
+}
+
+impl RuleNumbers {
+    /// The numbers under `new`, where these are those under `old`; `kept` has the rules that are equal
+    /// in both ([`stormbolt_control::policy::kept_rules`]). Others that are still the same rule keep
+    /// their numbers too.
+    ///
+    /// Until the new policy is in force, packets still use the numbers that are given up, so those
+    /// are given out again at once only when no others are left.
+    pub(super) fn under(
+        &self,
+        old: &Policy,
+        new: &Policy,
+        kept: &[Option<u32>],
+    ) -> Result<Self, ApplyError> {
+        let before = continued(old, new, kept);
+        let number_of = |position: &Option<u32>| {
+            let position = usize::try_from((*position)?).ok()?;
+            self.numbers.get(position).copied()
+        };
+        let mut numbers: Vec<Option<u32>> = before.iter().map(number_of).collect();
+        let mut taken = vec![false; index(MAX_RULES)];
+        for number in numbers.iter().flatten() {
+            if let Some(taken) = taken.get_mut(index(*number)) {
+                *taken = true;
+            }
+        }
+        let is_free = |number: &u32| !taken.get(index(*number)).copied().unwrap_or(true);
+        let given_up: BTreeSet<u32> = self.numbers.iter().copied().filter(is_free).collect();
+        let rested = |number: &u32| is_free(number) && !given_up.contains(number);
+        let mut free = (0..MAX_RULES)
+            .filter(rested)
+            .chain(given_up.iter().copied());
+        for slot in numbers.iter_mut().filter(|slot| slot.is_none()) {
+            *slot = free.next();
+        }
+        let numbers = numbers.into_iter().collect::<Option<_>>();
+        Ok(Self {
+            numbers: numbers.ok_or(ApplyError::TooMany {
+                kind: "rules",
+                limit: MAX_RULES,
+            })?,
+            before,
+        })
+    }
+}
+
+/// What makes a rule the same rule in the next policy: its name and a hash of what it matches. Sets
+/// and interfaces count by name, so that a rule stays itself while its sets change.
+type RuleKey<'p> = (&'p str, u64);
+
+/// For every rule of `new` the position of the same one in `old`.
+fn continued(old: &Policy, new: &Policy, kept: &[Option<u32>]) -> Vec<Option<u32>> {
+    let mut is_kept = vec![false; old.rules.len()];
+    for position in kept.iter().flatten() {
+        if let Some(is_kept) = is_kept.get_mut(index(*position)) {
+            *is_kept = true;
+        }
+    }
+    // The same positions mean the same sets and interfaces only if the lists of names are the same.
+    let same_names = old
+        .sets
+        .iter()
+        .map(|set| &set.name)
+        .eq(new.sets.iter().map(|set| &set.name))
+        && old
+            .interfaces
+            .iter()
+            .map(|interface| &interface.name)
+            .eq(new.interfaces.iter().map(|interface| &interface.name));
+    let gone = (0_u32..).zip(&old.rules).zip(&is_kept);
+    let gone = gone.filter(|(_, is_kept)| !same_names || !**is_kept);
+    let mut gone: BTreeMap<RuleKey<'_>, u32> = gone
+        .map(|((position, rule), _)| (rule_key(rule, old), position))
+        .collect();
+    let pairs = kept.iter().zip(&new.rules);
+    pairs
+        .map(|(kept, rule)| match kept {
+            Some(position) if same_names => Some(*position),
+            _ => gone.remove(&rule_key(rule, new)),
+        })
+        .collect()
+}
+
+fn rule_key<'p>(rule: &'p Rule, policy: &Policy) -> RuleKey<'p> {
+    let RuleMatch {
+        source,
+        destination,
+        interface,
+        ..
+    } = &rule.matches;
+    let mut hasher = DefaultHasher::new();
+    let own = RuleMatch {
+        // Positions mean others in the next policy; the names follow.
+        source: source.as_ref().map(without_sets),
+        destination: destination.as_ref().map(without_sets),
+        interface: interface.as_ref().map(|list| Accepts {
+            negated: list.negated,
+            any_of: Vec::new(),
+        }),
+        ..rule.matches.clone()
+    };
+    own.hash(&mut hasher);
+    for side in [source, destination] {
+        let positions = side.iter().flat_map(|addresses| &addresses.sets);
+        let sets = positions.map(|&position| policy.sets.get(position));
+        let names: Vec<_> = sets.map(|set| set.map(|set| &set.name)).collect();
+        names.hash(&mut hasher);
+    }
+    let positions = interface.iter().flat_map(|list| &list.any_of);
+    let interfaces = positions.map(|&position| policy.interfaces.get(position));
+    let names: Vec<_> = interfaces.map(|one| one.map(|one| &one.name)).collect();
+    names.hash(&mut hasher);
+    (&rule.name, hasher.finish())
+}
+
+fn without_sets(addresses: &Addresses) -> Addresses {
+    Addresses {
+        negated: addresses.negated,
+        prefixes: addresses.prefixes.clone(),
+        sets: Vec::new(),
+    }
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use stormbolt_control::policy::kept_rules;
+
+    use super::*;
+
+    fn policy(extra: &str) -> Policy {
+        let text = format!(
+            "version = 1\n[interface.eth0]\ncapacity = \"1Gbit\"\n[class.bulk]\n[default]\n\
+             class = \"bulk\"\n{extra}"
+        );
+        crate::config::parse("p", &text).unwrap().policy
+    }
+
+    fn rule(name: &str, source: &str, action: &str) -> String {
+        format!("[[rule]]\nname = \"{name}\"\nsrc = \"{source}\"\naction = \"{action}\"\n")
+    }
+
+    /// The numbers under each policy, after those before it.
+    fn numbers(policies: &[String]) -> Vec<Vec<u32>> {
+        let mut old = (policy(""), RuleNumbers::default());
+        let mut all = Vec::new();
+        for text in policies {
+            let new = policy(text);
+            let kept = kept_rules(&old.0.rules, &new.rules);
+            let numbers = old.1.under(&old.0, &new, &kept).unwrap();
+            all.push(numbers.numbers.clone());
+            old = (new, numbers);
+        }
+        all
+    }
+
+    #[test]
+    fn a_rule_is_the_same_while_its_sets_change_and_another_with_other_sets() {
+        let a = "[set.a]\nprefixes = [\"10.0.0.0/8\"]\n";
+        let b = "[set.b]\nprefixes = [\"192.0.2.0/24\"]\n";
+        let grown = "[set.a]\nprefixes = [\"10.0.0.0/8\", \"::/0\"]\n";
+        let of = |sets: &str, source: &str| format!("{sets}{}", rule("r", source, "drop"));
+        let first = of(&format!("{a}{b}"), "@a");
+        let second = |next: String| numbers(&[first.clone(), next])[1][0];
+        assert_eq!(second(of(&format!("{b}{grown}"), "@a")), 0);
+        assert_eq!(second(of(&format!("{a}{b}"), "@b")), 1);
+        assert_eq!(second(of(&format!("{b}{a}"), "@b")), 1);
+        assert_eq!(second(of(&format!("{a}{b}"), "!@a")), 1);
+    }
+
+    #[test]
+    fn a_rule_that_moves_or_does_something_else_keeps_its_number() {
+        let [one, two] = ["1", "2"].map(|name| rule(name, "10.0.0.0/8", "drop"));
+        let passes = rule("2", "10.0.0.0/8", "pass");
+        let found = numbers(&[
+            format!("{one}{two}"),
+            format!("{two}{one}"),
+            format!("{one}{passes}"),
+        ]);
+        assert_eq!(found, [[0, 1], [1, 0], [0, 1]]);
+    }
+
+    #[test]
+    fn a_number_given_up_is_not_taken_again_at_once() {
+        let [one, two] = ["1", "2"].map(|name| rule(name, "10.0.0.0/8", "drop"));
+        assert_eq!(numbers(&[one.clone(), two, one]), [[0], [1], [0]]);
+    }
+}
