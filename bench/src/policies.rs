@@ -23,6 +23,8 @@ pub(crate) enum Then {
     Pass,
     /// They put it into a class whose rate nothing here reaches.
     Police,
+    /// They drop it.
+    Drop,
 }
 
 impl Then {
@@ -30,6 +32,7 @@ impl Then {
         match self {
             Self::Pass => Action::Pass,
             Self::Police => Action::Class(0),
+            Self::Drop => Action::Drop,
         }
     }
 }
@@ -49,8 +52,8 @@ pub(crate) fn of_filters(filters: &[Filter], then: Then) -> Policy {
     policy(rules.collect(), Vec::new(), then)
 }
 
-/// One rule for the sources in a set of `prefixes`, and one for all others.
-pub(crate) fn of_set(prefixes: &[IpNet], then: Then) -> Policy {
+/// One rule for the sources in a set of `prefixes`, and one for `others`.
+pub(crate) fn of_set(prefixes: &[IpNet], then: Then, others: Then) -> Policy {
     let inside = RuleMatch {
         source: Some(Addresses {
             sets: vec![0],
@@ -59,7 +62,29 @@ pub(crate) fn of_set(prefixes: &[IpNet], then: Then) -> Policy {
         ..RuleMatch::default()
     };
     let set = Set::new("measured", prefixes.to_vec());
-    policy(vec![inside, RuleMatch::default()], vec![set], then)
+    let mut policy = policy(vec![inside, RuleMatch::default()], vec![set], then);
+    if let Some(last) = policy.rules.last_mut() {
+        last.action = others.action();
+    }
+    policy
+}
+
+/// One rule for the sources in each of the prefixes, in order.
+pub(crate) fn of_sources(prefixes: &[IpNet], then: Then) -> Policy {
+    let rules = prefixes.iter().map(|&prefix| RuleMatch {
+        source: addresses(prefix),
+        ..RuleMatch::default()
+    });
+    policy(rules.collect(), Vec::new(), then)
+}
+
+/// `policy` on another interface, in native mode.
+pub(crate) fn on(mut policy: Policy, interface: &str) -> Policy {
+    for one in &mut policy.interfaces {
+        interface.clone_into(&mut one.name);
+        one.mode = AttachMode::Native;
+    }
+    policy
 }
 
 /// `policy` with another destination in one rule in the middle; `variant` says which.
@@ -73,11 +98,11 @@ pub(crate) fn with_one_rule_changed(policy: &Policy, variant: u8) -> Policy {
     changed
 }
 
-/// Compiles the policy's rules as the engine does, and throws the tables away.
+/// Compiles the policy's rules as the engine does, and returns the bytes of the tables.
 ///
 /// # Errors
 /// The rules do not fit.
-pub(crate) fn compile_only(policy: &Policy) -> anyhow::Result<()> {
+pub(crate) fn compile_only(policy: &Policy) -> anyhow::Result<u64> {
     let entry = RuleEntry {
         verdict: VERDICT_PASS,
         counter: 0,
@@ -89,8 +114,10 @@ pub(crate) fn compile_only(policy: &Policy) -> anyhow::Result<()> {
         interfaces: &[0],
     };
     let mut heap = Heap::new(TABLE_BLOCKS);
-    drop(compile(input, &mut heap, u64::MAX, &mut Patient)?);
-    Ok(())
+    let compiled = compile(input, &mut heap, u64::MAX, &mut Patient)?;
+    Ok(u64::try_from(
+        compiled.image.words.len() * size_of::<u64>(),
+    )?)
 }
 
 fn policy(matches: Vec<RuleMatch>, sets: Vec<Set>, then: Then) -> Policy {

@@ -1,9 +1,9 @@
 //! Rounds: every program of a group in turn, and the medians of what they cost.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::line;
-use crate::harness::{Front, ProgramFd};
+use crate::harness::{Front, Loaded, ProgramFd};
 use crate::report::Report;
 use crate::stats::median;
 
@@ -38,6 +38,9 @@ pub(super) fn measure(
     rounds: u32,
     report: &mut Report<'_>,
 ) -> Result<()> {
+    if subjects.is_empty() {
+        return Ok(());
+    }
     for round in 1..=rounds {
         eprint!("\rround {round} of {rounds}");
         for Subject { front, targets } in subjects.iter_mut() {
@@ -52,6 +55,19 @@ pub(super) fn measure(
     for target in subjects.iter().flat_map(|subject| &subject.targets) {
         let value = median(&target.over_empty);
         report.add(line(&target.case, target.metric, value, "ns"))?;
+    }
+    Ok(())
+}
+
+/// Fails unless all packets met rules, where there are any: else something else was measured.
+pub(super) fn check(loaded: &[Loaded]) -> Result<()> {
+    for loaded in loaded {
+        let (received, matched) = loaded.packets();
+        let has_rules = loaded.has_rules();
+        ensure!(
+            received > 0 && (!has_rules || matched == received),
+            "of {received} packets only {matched} met a rule: the figures are worth nothing"
+        );
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! The benchmark `classify`: what rules and sets of any size cost.
 
 mod applying;
+mod link;
 mod measure;
 mod rules;
 mod sets;
+mod sources;
 
 use anyhow::{Context as _, Result, ensure};
 use nix::unistd::Uid;
@@ -39,7 +41,7 @@ impl Options {
 /// The caller is not root, nothing could be measured, or the output cannot be written to.
 pub fn run(options: &Options, report: &mut Report<'_>) -> Result<()> {
     ensure!(Uid::effective().is_root(), "needs root: run it with sudo");
-    stay_on_one_cpu()?;
+    let cpus = stay_on_one_cpu()?;
     applying::run(options, report)?;
     for version in [IpVersion::V4, IpVersion::V6] {
         for family in Family::ALL {
@@ -49,6 +51,7 @@ pub fn run(options: &Options, report: &mut Report<'_>) -> Result<()> {
     for version in [IpVersion::V4, IpVersion::V6] {
         sets::run(options, version, report)?;
     }
+    link::run(options, cpus, report)?;
     ensure!(!report.lines().is_empty(), "nothing was measured");
     Ok(())
 }
@@ -79,9 +82,11 @@ fn skipped(case: &str, reason: &anyhow::Error) {
     eprintln!("skipped {case}: {reason:#}");
 }
 
-/// Binds this thread to the last CPU, away from the first, which has most of the interrupts.
-fn stay_on_one_cpu() -> Result<()> {
+/// Binds this thread to the last CPU, away from the first, which has most of the interrupts, and
+/// says how many there are.
+fn stay_on_one_cpu() -> Result<usize> {
     let cpus = std::thread::available_parallelism()?.get();
     lab::keep_to([cpus - 1]).context("cannot stay on one CPU")?;
-    lab::prefer().context("cannot go before other processes")
+    lab::prefer().context("cannot go before other processes")?;
+    Ok(cpus)
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use stormbolt_common::bench::BENCH_HEADERS;
 use xtask::rulesets::{Family, Header, IpVersion, filters, headers};
 
-use super::measure::{Subject, Target, measure};
+use super::measure::{Subject, Target, check, measure};
 use super::{Options, RULES, line, skipped};
 use crate::harness::clock::thread_time_ns;
 use crate::harness::{Front, Loaded, XdpFilter};
@@ -51,7 +51,8 @@ pub(super) fn run(
             subjects.push(Subject { front, targets });
         }
     }
-    measure(&mut subjects, options.rounds, report)
+    measure(&mut subjects, options.rounds, report)?;
+    check(&loaded)
 }
 
 /// Filters, and headers that they match.
@@ -79,12 +80,13 @@ impl RuleSet {
     ) -> Result<Vec<Loaded>> {
         let policy = of_filters(&self.filters, Then::Pass);
         let before = thread_time_ns();
-        compile_only(&policy)?;
+        let table_bytes = compile_only(&policy)?;
         let compile_ns = thread_time_ns() - before;
         let mut passing = Loaded::start(policy.clone())?;
         let swap_ns = passing.apply(reversed(policy))?;
         report.add(line(case, "compile_time", milliseconds(compile_ns), "ms"))?;
         report.add(line(case, "swap_time", milliseconds(swap_ns), "ms"))?;
+        report.add(line(case, "table_memory", ratio(table_bytes, 1), "bytes"))?;
         report.add(line(case, "memory", ratio(passing.memory()?, 1), "bytes"))?;
         passing.apply(of_filters(&self.filters, Then::Pass))?;
         let policing = Loaded::start(of_filters(&self.filters, Then::Police))?;

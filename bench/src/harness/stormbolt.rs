@@ -35,7 +35,14 @@ impl Loaded {
     /// # Errors
     /// The policy does not fit, or the kernel refuses.
     pub fn start(policy: Policy) -> Result<Self> {
-        let namespace = Namespace::new("bench")?;
+        Self::start_in(Namespace::new("bench")?, policy)
+    }
+
+    /// Loads StormBolt inside of `namespace`, which has the interfaces of `policy`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_in(namespace: Namespace, policy: Policy) -> Result<Self> {
         let before = own_programs()?;
         let engine = namespace.run(|| Engine::start(policy, 1, TABLE_BYTES))??;
         let after = own_programs()?;
@@ -73,6 +80,20 @@ impl Loaded {
             engine.apply(policy)?;
             Ok(now_ns() - before)
         })?
+    }
+
+    /// Whether the policy in force has rules.
+    pub fn has_rules(&self) -> bool {
+        !self.engine.policy().rules.is_empty()
+    }
+
+    /// How many packets there were, and how many of them met a rule.
+    pub fn packets(&self) -> (u64, u64) {
+        let interfaces = self.engine.interfaces().interfaces;
+        let received = interfaces.iter().map(|one| one.received_packets);
+        let rules = self.engine.rules().rules;
+        let matched = rules.iter().map(|rule| rule.packets);
+        (received.sum(), matched.sum())
     }
 
     /// Memory of the program's maps, those of the policy included, in bytes as the kernel counts
