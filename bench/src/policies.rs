@@ -7,8 +7,8 @@ use ipnet::IpNet;
 use stormbolt_common::policy::{RuleEntry, VERDICT_PASS};
 use stormbolt_control::compile::{Heap, Input, Patient, compile};
 use stormbolt_control::policy::{
-    Accepts, Action, Addresses, AttachMode, Class, Interface, Malformed, Policy, Range, Rule,
-    RuleMatch, Set,
+    Accepts, Action, Addresses, AttachMode, Class, CpuSet, Interface, Malformed, Policy, Range,
+    Rule, RuleMatch, Set,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use xtask::rulesets::Filter;
@@ -23,15 +23,25 @@ pub(crate) enum Then {
     Pass,
     /// They put it into a class whose rate nothing here reaches.
     Police,
+    /// They put it into such a class, whose flows are spread over this many CPUs.
+    Steer(usize),
     /// They drop it.
     Drop,
 }
 
 impl Then {
+    /// The CPUs that the class's flows are spread over, if they are.
+    fn cpus(self) -> Option<CpuSet> {
+        let Self::Steer(count) = self else {
+            return None;
+        };
+        Some(CpuSet((0..).take(count).collect()))
+    }
+
     const fn action(self) -> Action {
         match self {
             Self::Pass => Action::Pass,
-            Self::Police => Action::Class(0),
+            Self::Police | Self::Steer(_) => Action::Class(0),
             Self::Drop => Action::Drop,
         }
     }
@@ -136,7 +146,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Set>, then: Then) -> Policy {
             ceil: None,
             burst: Nanoseconds(20_000_000),
             weight: 100,
-            cpus: None,
+            cpus: then.cpus(),
         }],
         sets,
         rules: rules

@@ -17,6 +17,8 @@ const MAC_BYTES: usize = 6;
 const BATCH: u32 = 64;
 /// XDP's verdict of a front that found no target.
 const XDP_ABORTED: u32 = 0;
+/// XDP's verdict of a packet that is dropped.
+const XDP_DROP: u32 = 1;
 /// How long one measurement shall take.
 const RUN_NS: u64 = 60_000_000;
 /// The fewest passes over all headers in one measurement.
@@ -85,6 +87,36 @@ impl Front {
             elapsed,
             passes * u64::from(BENCH_HEADERS),
         ))
+    }
+
+    /// Runs `target` once with each header.
+    ///
+    /// # Errors
+    /// The kernel refuses to run the programs.
+    pub fn pass(&mut self, target: &ProgramFd) -> Result<()> {
+        self.jump_to(target)?;
+        self.run(1)?;
+        Ok(())
+    }
+
+    /// Runs `target` once with each header, and says how many packets it dropped.
+    ///
+    /// # Errors
+    /// The kernel refuses to run the programs.
+    pub fn drops(&mut self, target: &ProgramFd) -> Result<u64> {
+        self.jump_to(target)?;
+        let program = xdp_program(&mut self.ebpf, self.name)?;
+        let mut dropped = 0;
+        for _ in 0..BENCH_HEADERS {
+            let options = TestRunOptions {
+                data_in: Some(&self.frame),
+                repeat: 1,
+                ..TestRunOptions::default()
+            };
+            let verdict = program.test_run(options)?.return_value;
+            dropped += u64::from(verdict == XDP_DROP);
+        }
+        Ok(dropped)
     }
 
     /// Puts `target` behind the front.
@@ -173,7 +205,8 @@ pub(super) fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<Progra
     Ok(program.fd()?.try_clone()?)
 }
 
-fn xdp_program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp> {
+/// Program `name` of `ebpf`.
+pub(super) fn xdp_program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp> {
     let program = ebpf.program_mut(name).context(name)?;
     Ok(program.try_into()?)
 }

@@ -11,7 +11,7 @@ use stormbolt::lab::clock::{MILLISECOND_NS, sleep_until};
 use stormbolt::lab::{Interface, Namespace, VethOptions, connect, veth};
 
 use super::clock::now_ns;
-use super::front::load_program;
+use super::front::{load_program, xdp_program};
 use super::object;
 
 /// A link between two namespaces of its own.
@@ -95,6 +95,16 @@ impl Link {
         self.sending.ifindex()
     }
 
+    /// Attaches a loaded program to the receiving interface, in native mode.
+    pub(super) fn attach(&self, program: &mut Xdp) -> Result<()> {
+        let ifindex = self.receiving.ifindex();
+        let attached = self
+            .host
+            .run(|| program.attach_to_if_index(ifindex, XdpMode::Driver))?;
+        attached.context("cannot attach")?;
+        Ok(())
+    }
+
     /// Waits until the receiver has done all its work and says what it has done.
     ///
     /// # Errors
@@ -134,17 +144,14 @@ pub struct DropAll {
 }
 
 impl DropAll {
-    /// Attaches the program, in native mode.
+    /// Attaches the program.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn attach(link: &Link) -> Result<Self> {
         let mut ebpf = EbpfLoader::new().load(object::programs())?;
         drop(load_program(&mut ebpf, "empty")?);
-        let program: &mut Xdp = ebpf.program_mut("empty").context("empty")?.try_into()?;
-        let ifindex = link.receiving.ifindex();
-        link.host
-            .run(|| program.attach_to_if_index(ifindex, XdpMode::Driver))??;
+        link.attach(xdp_program(&mut ebpf, "empty")?)?;
         Ok(Self { _ebpf: ebpf })
     }
 }

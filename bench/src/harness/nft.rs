@@ -14,7 +14,7 @@ pub enum NftMatch {
     /// One rule with a set of all prefixes.
     Set,
     /// One rule for each prefix.
-    Linear,
+    Chain,
 }
 
 /// nftables with rules on a link's receiving end; they are gone with the link.
@@ -49,18 +49,30 @@ impl Nft {
 
 /// The rules, in nftables' own language.
 fn ruleset(device: &str, prefixes: &[IpNet], how: NftMatch) -> String {
-    let list: Vec<String> = prefixes.iter().map(ToString::to_string).collect();
+    let is_address = |net: &IpNet| net.prefix_len() == net.max_prefix_len();
+    let text = |net: &IpNet| {
+        if is_address(net) {
+            net.addr().to_string()
+        } else {
+            net.to_string()
+        }
+    };
+    let list: Vec<String> = prefixes.iter().map(text).collect();
     let (set, rules) = match how {
         NftMatch::Set => {
             let elements = list.join(", ");
-            // Prefixes lie in others, which sets of intervals have no room for unless merged.
-            let set = format!(
-                "set measured {{ type ipv4_addr; flags interval; auto-merge; \
-                 elements = {{ {elements} }} }}\n"
-            );
+            // Addresses are found by hash. Prefixes lie in others, which sets of intervals have no
+            // room for unless merged.
+            let flags = if prefixes.iter().all(is_address) {
+                ""
+            } else {
+                "flags interval; auto-merge; "
+            };
+            let set =
+                format!("set measured {{ type ipv4_addr; {flags}elements = {{ {elements} }} }}\n");
             (set, "ip saddr @measured drop\n".to_owned())
         }
-        NftMatch::Linear => {
+        NftMatch::Chain => {
             let rules = list
                 .iter()
                 .map(|prefix| format!("ip saddr {prefix} drop\n"));
@@ -82,12 +94,21 @@ mod tests {
         let prefixes = ["192.0.2.0/24", "198.51.100.7/32"].map(|text| text.parse().unwrap());
         let set = ruleset("eth0", &prefixes, NftMatch::Set);
         assert_eq!(set.matches("ip saddr").count(), 1);
-        assert!(set.contains("{ 192.0.2.0/24, 198.51.100.7/32 }"), "{set}");
-        let linear = ruleset("eth0", &prefixes, NftMatch::Linear);
-        assert_eq!(linear.matches("ip saddr").count(), 2);
+        assert!(set.contains("{ 192.0.2.0/24, 198.51.100.7 }"), "{set}");
+        assert!(set.contains("flags interval"), "{set}");
+        let chain = ruleset("eth0", &prefixes, NftMatch::Chain);
+        assert_eq!(chain.matches("ip saddr").count(), 2);
         assert!(
-            linear.contains("device \"eth0\"") && !linear.contains("set "),
-            "{linear}"
+            chain.contains("device \"eth0\"") && !chain.contains("set "),
+            "{chain}"
         );
+    }
+
+    #[test]
+    fn a_set_of_addresses_is_no_set_of_intervals() {
+        let hosts = ["192.0.2.1/32", "198.51.100.7/32"].map(|text| text.parse().unwrap());
+        let set = ruleset("eth0", &hosts, NftMatch::Set);
+        assert!(!set.contains("interval"), "{set}");
+        assert!(set.contains("{ 192.0.2.1, 198.51.100.7 }"), "{set}");
     }
 }

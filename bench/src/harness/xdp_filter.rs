@@ -6,9 +6,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use aya::maps::{PerCpuHashMap, PerCpuValues};
-use aya::programs::{ProgramFd, Xdp};
+use aya::programs::ProgramFd;
 use aya::util::nr_cpus;
 use aya::{Ebpf, EbpfLoader};
+
+use super::Link;
+use super::front::{load_program, xdp_program};
 
 /// The variant that looks at everything and passes what no rule drops.
 const OBJECT: &str = "xdpfilt_alw_all.o";
@@ -18,7 +21,7 @@ const SOURCE: u64 = 1;
 
 /// `xdp-filter` with rules on IPv4 source addresses.
 pub struct XdpFilter {
-    _ebpf: Ebpf,
+    ebpf: Ebpf,
     program: ProgramFd,
 }
 
@@ -41,13 +44,16 @@ impl XdpFilter {
                 rules.insert(source.octets(), rule, 0)?;
             }
         }
-        let program: &mut Xdp = ebpf.program_mut(PROGRAM).context(PROGRAM)?.try_into()?;
-        program.load()?;
-        let program = program.fd()?.try_clone()?;
-        Ok(Some(Self {
-            _ebpf: ebpf,
-            program,
-        }))
+        let program = load_program(&mut ebpf, PROGRAM)?;
+        Ok(Some(Self { ebpf, program }))
+    }
+
+    /// Attaches it to the link's receiving interface.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn attach(&mut self, link: &Link) -> Result<()> {
+        link.attach(xdp_program(&mut self.ebpf, PROGRAM)?)
     }
 
     /// The program.

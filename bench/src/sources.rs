@@ -8,7 +8,7 @@ use xtask::rulesets::{Family, Header, IpVersion, filters, headers, prefixes};
 
 /// Headers of which every other one comes from inside of the set, each from another prefix as long
 /// as there are enough, and the others from anywhere.
-pub(super) fn half_inside(set: &[IpNet], version: IpVersion, seed: u64) -> Vec<Header> {
+pub(crate) fn half_inside(set: &[IpNet], version: IpVersion, seed: u64) -> Vec<Header> {
     let outside = prefixes(version, COUNT / 2, seed + 1);
     let pairs = spread(set, COUNT / 2).zip(outside);
     with_sources(
@@ -20,8 +20,27 @@ pub(super) fn half_inside(set: &[IpNet], version: IpVersion, seed: u64) -> Vec<H
 
 /// Headers that all come from inside of the set, each from another prefix as long as there are
 /// enough.
-pub(super) fn inside(set: &[IpNet], version: IpVersion, seed: u64) -> Vec<Header> {
+pub(crate) fn inside(set: &[IpNet], version: IpVersion, seed: u64) -> Vec<Header> {
     with_sources(spread(set, COUNT), version, seed)
+}
+
+/// How many of the headers come from inside of the set.
+pub(crate) fn count_inside(set: &[IpNet], headers: &[Header]) -> u64 {
+    // In order, and none inside of another.
+    let disjoint = IpNet::aggregate(&set.to_vec());
+    let inside = |header: &&Header| {
+        let after = disjoint.partition_point(|net| net.network() <= header.source);
+        let last = after.checked_sub(1).and_then(|last| disjoint.get(last));
+        last.is_some_and(|net| net.contains(&header.source))
+    };
+    headers.iter().filter(inside).map(|_| 1).sum()
+}
+
+/// Single addresses, one out of each prefix.
+pub(crate) fn hosts(set: &[IpNet]) -> Vec<IpNet> {
+    let numbered = (1..).zip(set);
+    let hosts = numbered.map(|(number, prefix)| host(prefix, noise(number)).into());
+    hosts.collect()
 }
 
 /// Headers that are wanted.
@@ -43,23 +62,23 @@ fn with_sources(
     seed: u64,
 ) -> Vec<Header> {
     let drawn = headers(&filters(Family::Ipc, version, 1000, seed), COUNT, seed);
-    let numbered = (1_u128..).zip(prefixes).zip(drawn);
+    let numbered = (1..).zip(prefixes).zip(drawn);
     numbered
         .map(|((number, prefix), header)| Header {
-            // The host bits are a hash's: the same in every run, and like random ones.
-            source: host(
-                &prefix,
-                number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835),
-            ),
+            source: host(&prefix, noise(number)),
             ..header
         })
         .collect()
 }
 
+/// A number's hash: the same in every run, and like a random number.
+fn noise(number: u128) -> u128 {
+    // The middle of a product is what is most like random.
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835) >> 32
+}
+
 /// An address in the prefix; its host bits are out of those of `noise`.
 fn host(prefix: &IpNet, noise: u128) -> IpAddr {
-    // The middle of a product is what is most like random.
-    let noise = noise >> 32;
     match prefix {
         IpNet::V4(prefix) => {
             let [.., a, b, c, d] = noise.to_be_bytes();
@@ -77,13 +96,10 @@ fn host(prefix: &IpNet, noise: u128) -> IpAddr {
 mod tests {
     use super::*;
 
-    /// How many headers come from inside of the set.
-    fn count_inside(set: &[IpNet], headers: &[Header]) -> usize {
-        let contains = |net: &IpNet, address: IpAddr| net.contains(&address);
-        let found = headers
-            .iter()
-            .filter(|header| set.iter().any(|net| contains(net, header.source)));
-        found.count()
+    /// The same as [`count_inside`], by looking at every prefix.
+    fn count_one_by_one(set: &[IpNet], headers: &[Header]) -> usize {
+        let inside = |header: &&Header| set.iter().any(|net| net.contains(&header.source));
+        headers.iter().filter(inside).count()
     }
 
     #[test]
@@ -91,12 +107,23 @@ mod tests {
         for version in [IpVersion::V4, IpVersion::V6] {
             let set = prefixes(version, 100, 1);
             let all = inside(&set, version, 1);
-            assert_eq!((all.len(), count_inside(&set, &all)), (COUNT, COUNT));
+            assert_eq!((all.len(), count_one_by_one(&set, &all)), (COUNT, COUNT));
             let half = half_inside(&set, version, 1);
-            let found = count_inside(&set, &half);
+            let found = count_one_by_one(&set, &half);
+            assert_eq!(count_inside(&set, &half), u64::try_from(found).unwrap());
             // Those from anywhere are in the set now and then.
             assert_eq!(half.len(), COUNT);
             assert!((COUNT / 2..COUNT * 5 / 8).contains(&found), "{found}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_single_addresses_in_the_prefixes() {
+        let set = prefixes(IpVersion::V4, 100, 1);
+        let hosts = hosts(&set);
+        assert_eq!(hosts.len(), set.len());
+        for (host, prefix) in hosts.iter().zip(&set) {
+            assert!(host.prefix_len() == 32 && prefix.contains(host), "{host}");
         }
     }
 
