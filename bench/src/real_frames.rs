@@ -46,6 +46,17 @@ pub(crate) enum Dropper {
     XdpFilter,
 }
 
+impl Dropper {
+    /// What to install for it.
+    const fn package(self) -> &'static str {
+        match self {
+            Self::Everything | Self::Set | Self::Rules => "StormBolt",
+            Self::Nft(_) => "nftables",
+            Self::XdpFilter => "xdp-tools",
+        }
+    }
+}
+
 /// What the frames have in common: they are to be dropped for it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Traffic {
@@ -88,7 +99,10 @@ pub(crate) fn measure(run: &mut Run<'_, '_>, cases: &[Case]) -> Result<()> {
                 subject.warm_up()?;
                 subjects.push(subject);
             }
-            Ok(None) => skipped(case.name, &anyhow!("the peer is not installed")),
+            Ok(None) => skipped(
+                case.name,
+                &anyhow!("{} is not installed", case.dropper.package()),
+            ),
             Err(error) => skipped(case.name, &error),
         }
     }

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::ffi::OsString;
+use std::fs;
 use std::thread;
 
 use serde_json::Value;
@@ -62,6 +64,12 @@ fn is_installed(program: &str) -> bool {
     env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
+/// What outlives the processes that made it.
+fn pins() -> BTreeSet<OsString> {
+    let entries = fs::read_dir("/sys/fs/bpf").into_iter().flatten();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
 /// One test, since two that load StormBolt in one process would take the other's program for
 /// theirs.
 #[test]
@@ -69,6 +77,7 @@ fn every_kind_of_case_is_measured() {
     if !require_root("every_kind_of_case_is_measured") {
         return;
     }
+    let pinned = pins();
     // Over a link, a case fails if a frame of its gets past what has to drop it.
     let has_link = thread::available_parallelism().unwrap().get() > 1;
 
@@ -123,6 +132,7 @@ fn every_kind_of_case_is_measured() {
             &["veth-drop-1k-rules cost rate relative_to_drop_all"],
         );
     }
+    assert_eq!(pins(), pinned, "maps or programs stay in /sys/fs/bpf");
 }
 
 #[test]
