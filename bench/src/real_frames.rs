@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use ipnet::IpNet;
 use stormbolt_common::bench::BENCH_HEADERS;
 use xtask::rulesets::{Family, Filter, Header, IpVersion, filters, headers, prefixes};
@@ -96,7 +96,8 @@ pub(crate) fn measure(run: &mut Run<'_, '_>, cases: &[Case]) -> Result<()> {
         preparing(case.name);
         match Subject::prepare(case, run.seed()) {
             Ok(Some(mut subject)) => {
-                subject.warm_up()?;
+                // Brings everything into the caches, and sees that frames are dropped at all.
+                subject.measure()?;
                 subjects.push(subject);
             }
             Ok(None) => skipped(
@@ -115,9 +116,7 @@ fn rounds(run: &mut Run<'_, '_>, subjects: &mut [Subject]) -> Result<()> {
     for round in 1..=run.rounds() {
         in_round(round, run.rounds());
         for (subject, measured) in subjects.iter_mut().zip(&mut measured) {
-            let arrived = subject.measure()?;
-            measured
-                .push(arrived.with_context(|| format!("{}: no frames arrive", subject.case.name))?);
+            measured.push(subject.measure()?);
         }
     }
     let most = measured.first().cloned().unwrap_or_default();
@@ -176,24 +175,23 @@ impl Subject {
         }))
     }
 
-    /// Brings everything into the caches, and sees that frames arrive and are dropped.
+    /// Sends the frames, again if hardly any arrives.
     ///
-    /// The first may find no receiver: what earlier cases held, the kernel frees later, and nothing
-    /// else runs on that CPU while it does.
-    fn warm_up(&mut self) -> Result<()> {
+    /// There may be no receiver for a while: what earlier cases held, the kernel frees later, and
+    /// nothing else runs on that CPU while it does.
+    fn measure(&mut self) -> Result<Measured> {
         let deadline_ns = now_ns() + PATIENCE_NS;
-        while self.measure()?.is_none() {
-            ensure!(
-                now_ns() < deadline_ns,
-                "{}: no frames arrive",
-                self.case.name
-            );
+        loop {
+            if let Some(measured) = self.send()? {
+                return Ok(measured);
+            }
+            let name = self.case.name;
+            ensure!(now_ns() < deadline_ns, "{name}: no frames arrive");
         }
-        Ok(())
     }
 
     /// Sends the frames; none if hardly any arrives.
-    fn measure(&mut self) -> Result<Option<Measured>> {
+    fn send(&mut self) -> Result<Option<Measured>> {
         let name = self.case.name;
         let before = self.link.received()?;
         let begin_ns = now_ns();
