@@ -4,9 +4,19 @@
 //! measured side by side, in rounds, and the median of the rounds is reported. How to read the
 //! output is in `docs/benchmarks.md`.
 
-pub mod classify;
+mod classify;
 pub mod frames;
 pub mod harness;
+mod peers;
+mod pipeline;
 mod policies;
+mod real_frames;
 pub mod report;
+mod rounds;
+mod run;
+mod sources;
 pub mod stats;
+
+pub use classify::CLASSIFY;
+pub use pipeline::PIPELINE;
+pub use run::{Benchmark, Options};

@@ -1,10 +1,10 @@
 //! `stormbolt-bench NAME`: runs a benchmark; `cargo xtask bench` builds and starts it.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
-use stormbolt_bench::classify;
 use stormbolt_bench::report::Report;
+use stormbolt_bench::{CLASSIFY, Options, PIPELINE};
 
 /// Measures StormBolt's data path and its peers on this machine.
 ///
@@ -21,6 +21,8 @@ struct Cli {
 enum Bench {
     /// Classification: the cost of rules and sets of any size, per packet and to apply.
     Classify(Args),
+    /// The whole program: every stage, with a thousand rules.
+    Pipeline(Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -37,14 +39,17 @@ struct Args {
     /// Measure only the cases whose names begin like this; several may be given.
     #[arg(long = "case", value_name = "PREFIX")]
     cases: Vec<String>,
+    /// Print the names of all cases, and measure none.
+    #[arg(long, exclusive = true)]
+    list: bool,
     /// What rule sets, prefixes and headers are drawn from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
 impl Args {
-    fn options(&self) -> classify::Options {
-        classify::Options {
+    fn options(&self) -> Options {
+        Options {
             cases: self.cases.clone(),
             rounds: self.rounds.unwrap_or(if self.quick { 3 } else { 9 }),
             seed: self.seed,
@@ -53,10 +58,19 @@ impl Args {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Bench::Classify(args) = Cli::parse().bench;
+    let (benchmark, args) = match Cli::parse().bench {
+        Bench::Classify(args) => (CLASSIFY, args),
+        Bench::Pipeline(args) => (PIPELINE, args),
+    };
     let mut out = io::stdout().lock();
+    if args.list {
+        for case in benchmark.cases()? {
+            writeln!(out, "{case}")?;
+        }
+        return Ok(());
+    }
     let mut report = Report::new(args.json, &mut out);
-    classify::run(&args.options(), &mut report)?;
+    benchmark.run(&args.options(), &mut report)?;
     report.finish()?;
     Ok(())
 }

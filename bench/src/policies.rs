@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use stormbolt_common::policy::{RuleEntry, VERDICT_PASS};
 use stormbolt_control::compile::{Compiler, Heap, Input, Patient};
 use stormbolt_control::policy::{
-    Accepts, Action, Addresses, AttachMode, Class, Interface, Malformed, Policy, Range, Rule,
-    RuleMatch, Set,
+    Accepts, Action, Addresses, AttachMode, Class, CpuSet, Interface, Malformed, Policy, Range,
+    Rule, RuleMatch, Set,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use xtask::rulesets::Filter;
@@ -24,13 +24,26 @@ pub(crate) enum Then {
     Pass,
     /// They put it into a class whose rate nothing here reaches.
     Police,
+    /// They put it into such a class, whose flows are spread over this many CPUs.
+    Steer(usize),
+    /// They drop it.
+    Drop,
 }
 
 impl Then {
+    /// The CPUs that the class's flows are spread over, if they are.
+    fn cpus(self) -> Option<CpuSet> {
+        let Self::Steer(count) = self else {
+            return None;
+        };
+        Some(CpuSet((0..).take(count).collect()))
+    }
+
     const fn action(self) -> Action {
         match self {
             Self::Pass => Action::Pass,
-            Self::Police => Action::Class(0),
+            Self::Police | Self::Steer(_) => Action::Class(0),
+            Self::Drop => Action::Drop,
         }
     }
 }
@@ -50,8 +63,8 @@ pub(crate) fn of_filters(filters: &[Filter], then: Then) -> Policy {
     policy(rules.collect(), Vec::new(), then)
 }
 
-/// One rule for the sources in a set of `prefixes`, and one for all others.
-pub(crate) fn of_set(prefixes: &[IpNet], then: Then) -> Policy {
+/// One rule for the sources in a set of `prefixes`, and one for `others`.
+pub(crate) fn of_set(prefixes: &[IpNet], then: Then, others: Then) -> Policy {
     let inside = RuleMatch {
         source: Some(Addresses {
             sets: vec![0],
@@ -60,11 +73,30 @@ pub(crate) fn of_set(prefixes: &[IpNet], then: Then) -> Policy {
         ..RuleMatch::default()
     };
     let set = Set::new("measured", prefixes.to_vec());
-    policy(
-        vec![inside, RuleMatch::default()],
-        vec![Arc::new(set)],
-        then,
-    )
+    let matches = vec![inside, RuleMatch::default()];
+    let mut policy = policy(matches, vec![Arc::new(set)], then);
+    if let Some(last) = policy.rules.last_mut() {
+        Arc::make_mut(last).action = others.action();
+    }
+    policy
+}
+
+/// One rule for the sources in each of the prefixes, in order.
+pub(crate) fn of_sources(prefixes: &[IpNet], then: Then) -> Policy {
+    let rules = prefixes.iter().map(|&prefix| RuleMatch {
+        source: addresses(prefix),
+        ..RuleMatch::default()
+    });
+    policy(rules.collect(), Vec::new(), then)
+}
+
+/// `policy` on another interface, in native mode.
+pub(crate) fn on(mut policy: Policy, interface: &str) -> Policy {
+    for one in &mut policy.interfaces {
+        interface.clone_into(&mut one.name);
+        one.mode = AttachMode::Native;
+    }
+    policy
 }
 
 /// `policy` with another destination in one rule in the middle; `variant` says which.
@@ -78,11 +110,25 @@ pub(crate) fn with_one_rule_changed(policy: &Policy, variant: u8) -> Policy {
     changed
 }
 
-/// Compiles the policy's rules as the engine does, and throws the tables away.
+/// `policy` with ten other prefixes in its set; `variant` says which.
+pub(crate) fn with_ten_prefixes_changed(policy: &Policy, variant: u8) -> Policy {
+    let mut changed = policy.clone();
+    for set in &mut changed.sets {
+        let mut prefixes = set.prefixes.clone();
+        let step = (prefixes.len() / 10).max(1);
+        for (prefix, last) in prefixes.iter_mut().step_by(step).zip(0_u8..) {
+            *prefix = IpAddr::from([203, 0, variant, last]).into();
+        }
+        *set = Arc::new(Set::new(set.name.clone(), prefixes));
+    }
+    changed
+}
+
+/// Compiles the policy's rules as the engine does, and returns the bytes of the tables.
 ///
 /// # Errors
 /// The rules do not fit.
-pub(crate) fn compile_only(policy: &Policy) -> anyhow::Result<()> {
+pub(crate) fn compile_only(policy: &Policy) -> anyhow::Result<u64> {
     let entry = RuleEntry {
         verdict: VERDICT_PASS,
         counter: 0,
@@ -95,8 +141,8 @@ pub(crate) fn compile_only(policy: &Policy) -> anyhow::Result<()> {
         kept: None,
     };
     let mut compiler = Compiler::new(Heap::new(TABLE_BLOCKS), u64::MAX);
-    drop(compiler.compile(input, &mut Patient)?);
-    Ok(())
+    let tables = compiler.compile(input, &mut Patient)?;
+    Ok(u64::try_from(tables.image.words.len() * size_of::<u64>())?)
 }
 
 fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
@@ -115,7 +161,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
             ceil: None,
             burst: Nanoseconds(20_000_000),
             weight: 100,
-            cpus: None,
+            cpus: then.cpus(),
         }],
         sets,
         rules: rules

@@ -81,10 +81,10 @@ fn table(lines: &[Line]) -> Table {
         .load_preset(presets::NOTHING)
         .set_header(["CASE", "METRIC", "VALUE", "UNIT"]);
     for line in lines {
-        let value = if line.value < 1000.0 {
-            format!("{:.1}", line.value)
-        } else {
-            format!("{:.0}", line.value)
+        let value = match line.value {
+            value if value < 10.0 => format!("{value:.3}"),
+            value if value < 1000.0 => format!("{value:.1}"),
+            value => format!("{value:.0}"),
         };
         table.add_row([&line.case, line.metric, &value, line.unit]);
     }

@@ -2,61 +2,56 @@
 
 use anyhow::Result;
 use stormbolt_common::bench::BENCH_HEADERS;
-use xtask::rulesets::{Family, Header, IpVersion, filters, headers};
+use stormbolt_control::policy::Policy;
+use xtask::rulesets::{Family, Filter, Header, IpVersion, filters, headers};
 
-use super::measure::{Subject, Target, measure};
-use super::{Options, RULES, line, skipped};
-use crate::harness::clock::thread_time_ns;
-use crate::harness::{Front, Loaded, XdpFilter};
-use crate::policies::{Then, compile_only, of_filters};
-use crate::report::Report;
-use crate::stats::{milliseconds, ratio};
+use super::{PROGRAM, loading};
+use crate::harness::{Loaded, WHOLE_PROGRAM};
+use crate::peers::{XDP_FILTER, add_xdp_filter};
+use crate::policies::{Then, of_filters};
+use crate::rounds::{self, Meets, Subject};
+use crate::run::{Run, preparing, skipped};
 
-/// Rules of the peer that has only addresses to match.
-const FILTER_RULES: usize = 1000;
+/// The sizes of rule sets, with how they are written; none for what the program costs without.
+const SIZES: [(&str, usize); 4] = [
+    ("none", 0),
+    ("1k", 1000),
+    ("10k", 10_000),
+    ("100k", 100_000),
+];
+/// The case that the peer with rules for addresses is run beside.
+const BESIDE_PEER: &str = "acl-1k";
 
 /// Measures the rule sets of one family, all sizes in turn.
-pub(super) fn run(
-    options: &Options,
-    family: Family,
-    version: IpVersion,
-    report: &mut Report<'_>,
-) -> Result<()> {
-    let mut loaded = Vec::new();
+pub(super) fn measure(run: &mut Run<'_, '_>, family: Family, version: IpVersion) -> Result<()> {
     let mut subjects = Vec::new();
-    for (size, count) in RULES {
+    for (size, count) in SIZES {
         let case = match version {
             IpVersion::V4 => format!("{family}-{size}"),
             IpVersion::V6 => format!("{family}6-{size}"),
         };
-        let peer =
-            (case == "acl-1k" && options.wants("peer-xdp-filter")).then_some("peer-xdp-filter");
-        if !options.wants(&case) && peer.is_none() {
+        let itself = run.wants(&case);
+        let peer = case == BESIDE_PEER && run.wants(XDP_FILTER);
+        if !itself && !peer {
             continue;
         }
-        eprintln!("preparing {case}");
-        let rule_set = RuleSet::draw(family, version, count, options.seed);
-        let mut targets = Vec::new();
-        if options.wants(&case) {
-            match rule_set.load(&case, report, &mut targets) {
-                Ok(engines) => loaded.extend(engines),
-                Err(error) => skipped(&case, &error),
-            }
+        preparing(&case);
+        let rule_set = RuleSet::draw(family, version, count, run.seed());
+        let mut subject = Subject::new(&rule_set.headers, version)?;
+        if itself {
+            rule_set.add_to(&mut subject, run, &case)?;
         }
-        if let Some(peer) = peer {
-            targets.extend(xdp_filter(peer, &rule_set.headers)?);
+        if peer {
+            add_xdp_filter(&mut subject, &rule_set.headers)?;
         }
-        if !targets.is_empty() {
-            let front = Front::load(&rule_set.headers, version)?;
-            subjects.push(Subject { front, targets });
-        }
+        subjects.push(subject);
     }
-    measure(&mut subjects, options.rounds, report)
+    rounds::measure(run, &mut subjects)
 }
 
 /// Filters, and headers that they match.
 struct RuleSet {
-    filters: Vec<xtask::rulesets::Filter>,
+    filters: Vec<Filter>,
     headers: Vec<Header>,
 }
 
@@ -70,56 +65,34 @@ impl RuleSet {
         Self { filters, headers }
     }
 
-    /// Loads the rules twice, to pass packets and to police them, and reports what loading takes.
-    fn load(
-        &self,
-        case: &str,
-        report: &mut Report<'_>,
-        targets: &mut Vec<Target>,
-    ) -> Result<Vec<Loaded>> {
+    /// Loads the rules twice, to pass packets and to police them, unless they exceed a limit.
+    fn add_to(&self, subject: &mut Subject, run: &mut Run<'_, '_>, case: &str) -> Result<()> {
+        let meets = if self.filters.is_empty() {
+            Meets::Nothing
+        } else {
+            Meets::Rules
+        };
+        match self.load(run, case) {
+            Ok([passing, policing]) => {
+                subject.add(case, "over_empty", passing, PROGRAM, meets)?;
+                let metric = "over_empty_with_police";
+                subject.add(case, metric, policing, WHOLE_PROGRAM, meets)?;
+            }
+            Err(error) => skipped(case, &error),
+        }
+        Ok(())
+    }
+
+    fn load(&self, run: &mut Run<'_, '_>, case: &str) -> Result<[Loaded; 2]> {
         let policy = of_filters(&self.filters, Then::Pass);
-        let before = thread_time_ns();
-        compile_only(&policy)?;
-        let compile_ns = thread_time_ns() - before;
-        let mut passing = Loaded::start(policy.clone())?;
-        let swap_ns = passing.apply(reversed(policy))?;
-        report.add(line(case, "compile_time", milliseconds(compile_ns), "ms"))?;
-        report.add(line(case, "swap_time", milliseconds(swap_ns), "ms"))?;
-        report.add(line(case, "memory", ratio(passing.memory()?, 1), "bytes"))?;
-        passing.apply(of_filters(&self.filters, Then::Pass))?;
+        let passing = loading::measure(run, case, reversed(policy.clone()), policy)?;
         let policing = Loaded::start(of_filters(&self.filters, Then::Police))?;
-        targets.push(Target::new(case, "over_empty", passing.program())?);
-        targets.push(Target::new(
-            case,
-            "over_empty_with_police",
-            policing.program(),
-        )?);
-        Ok(vec![passing, policing])
+        Ok([passing, policing])
     }
 }
 
 /// A policy in which every rule has moved.
-fn reversed(mut policy: stormbolt_control::policy::Policy) -> stormbolt_control::policy::Policy {
+fn reversed(mut policy: Policy) -> Policy {
     policy.rules.reverse();
     policy
-}
-
-/// The peer with rules for the sources of some of the headers.
-fn xdp_filter(case: &str, headers: &[Header]) -> Result<Option<Target>> {
-    let spread = headers.iter().step_by(headers.len() / FILTER_RULES);
-    let sources: Vec<_> = spread
-        .take(FILTER_RULES)
-        .map(|header| header.source)
-        .collect();
-    match XdpFilter::load(&sources) {
-        Ok(Some(filter)) => Ok(Some(Target::new(case, "over_empty", filter.program())?)),
-        Ok(None) => {
-            skipped(case, &anyhow::anyhow!("xdp-tools is not installed"));
-            Ok(None)
-        }
-        Err(error) => {
-            skipped(case, &error);
-            Ok(None)
-        }
-    }
 }

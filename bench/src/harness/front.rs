@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use aya::maps::{Array, ProgramArray};
-use aya::programs::{ProgramFd, TestRun as _, TestRunOptions, Xdp};
+use aya::programs::{ProgramFd, TestRun as _, TestRunAttrs, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
 use stormbolt_common::bench::BENCH_HEADERS;
 use xtask::rulesets::{Header, IpVersion};
@@ -11,8 +11,14 @@ use super::clock::thread_time_ns;
 use super::object;
 use crate::frames::{header_v4, header_v6, template};
 
+/// Length of an Ethernet address.
+const MAC_BYTES: usize = 6;
+/// Frames that are sent at a time, as a network card's driver takes them.
+const BATCH: u32 = 64;
 /// XDP's verdict of a front that found no target.
 const XDP_ABORTED: u32 = 0;
+/// XDP's verdict of a packet that is dropped.
+const XDP_DROP: u32 = 1;
 /// How long one measurement shall take.
 const RUN_NS: u64 = 60_000_000;
 /// The fewest passes over all headers in one measurement.
@@ -71,8 +77,7 @@ impl Front {
     /// # Errors
     /// The kernel refuses to run the programs.
     pub fn time(&mut self, target: &ProgramFd) -> Result<f64> {
-        let map = self.ebpf.map_mut("TARGET").context("no map TARGET")?;
-        ProgramArray::try_from(map)?.set(0, target, 0)?;
+        self.jump_to(target)?;
         // The first pass brings code and tables into the caches, and says how long a pass takes.
         self.run(1)?;
         let pass_ns = self.run(MIN_PASSES / 4)? / (MIN_PASSES / 4);
@@ -82,6 +87,77 @@ impl Front {
             elapsed,
             passes * u64::from(BENCH_HEADERS),
         ))
+    }
+
+    /// Runs `target` once with each header.
+    ///
+    /// # Errors
+    /// The kernel refuses to run the programs.
+    pub fn pass(&mut self, target: &ProgramFd) -> Result<()> {
+        self.jump_to(target)?;
+        self.run(1)?;
+        Ok(())
+    }
+
+    /// Runs `target` once with each header, and says how many packets it dropped.
+    ///
+    /// # Errors
+    /// The kernel refuses to run the programs.
+    pub fn drops(&mut self, target: &ProgramFd) -> Result<u64> {
+        self.jump_to(target)?;
+        let program = xdp_program(&mut self.ebpf, self.name)?;
+        let mut dropped = 0;
+        for _ in 0..BENCH_HEADERS {
+            let options = TestRunOptions {
+                data_in: Some(&self.frame),
+                repeat: 1,
+                ..TestRunOptions::default()
+            };
+            let verdict = program.test_run(options)?.return_value;
+            dropped += u64::from(verdict == XDP_DROP);
+        }
+        Ok(dropped)
+    }
+
+    /// Puts `target` behind the front.
+    fn jump_to(&mut self, target: &ProgramFd) -> Result<()> {
+        let map = self.ebpf.map_mut("TARGET").context("no map TARGET")?;
+        Ok(ProgramArray::try_from(map)?.set(0, target, 0)?)
+    }
+
+    /// Prepares the front to send its frames, to everyone on the link.
+    ///
+    /// # Errors
+    /// The kernel refuses the program that sends.
+    pub(super) fn transmit(&mut self) -> Result<()> {
+        let transmit = load_program(&mut self.ebpf, "transmit")?;
+        self.jump_to(&transmit)?;
+        for byte in self.frame.iter_mut().take(MAC_BYTES) {
+            *byte = 0xff;
+        }
+        Ok(())
+    }
+
+    /// Sends a frame for each header, `passes` times, out of device number `ifindex` of the calling
+    /// thread's namespace; [`Self::transmit`] comes before.
+    ///
+    /// # Errors
+    /// The kernel refuses, for example because the device is down.
+    pub(super) fn send(&mut self, ifindex: u32, passes: u32) -> Result<()> {
+        // `struct xdp_md`: the frame's end, and the device that it seems to have come from.
+        let mut context = [0_u32; 6];
+        context[1] = u32::try_from(self.frame.len())?;
+        context[3] = ifindex;
+        let context: Vec<u8> = context.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let options = TestRunOptions {
+            data_in: Some(&self.frame),
+            ctx_in: Some(&context),
+            repeat: passes * BENCH_HEADERS,
+            attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
+            ..TestRunOptions::default()
+        };
+        xdp_program(&mut self.ebpf, self.name)?.test_run(options)?;
+        Ok(())
     }
 
     /// Runs over all headers `passes` times and returns the time that it took.
@@ -129,7 +205,8 @@ pub(super) fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<Progra
     Ok(program.fd()?.try_clone()?)
 }
 
-fn xdp_program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp> {
+/// Program `name` of `ebpf`.
+pub(super) fn xdp_program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp> {
     let program = ebpf.program_mut(name).context(name)?;
     Ok(program.try_into()?)
 }

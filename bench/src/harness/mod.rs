@@ -1,15 +1,21 @@
 //! Everything that touches the kernel: loaded programs, their time and their memory.
 
 pub mod clock;
+mod flood;
 mod front;
+mod link;
 mod memory;
+mod nft;
 mod object;
 mod prefixes;
 mod stormbolt;
 mod xdp_filter;
 
 pub use aya::programs::ProgramFd;
+pub use flood::Flood;
 pub use front::Front;
+pub use link::{DropAll, Link, Received};
+pub use nft::{Nft, NftMatch};
 pub use prefixes::KernelPrefixes;
-pub use stormbolt::Loaded;
+pub use stormbolt::{Loaded, Packets, WHOLE_PROGRAM};
 pub use xdp_filter::XdpFilter;

@@ -1,12 +1,13 @@
 //! StormBolt itself, loaded by its own engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use anyhow::{Context as _, Result};
 use aya::programs::{ProgramFd, loaded_programs};
 use stormbolt::apply::Engine;
 use stormbolt::lab::Namespace;
+use stormbolt_common::outcome::Outcome;
 use stormbolt_control::policy::Policy;
 
 use super::clock::now_ns;
@@ -14,8 +15,8 @@ use super::memory::memory_of;
 
 /// Memory for the rules of one policy: the daemon's default.
 const TABLE_BYTES: u64 = 128 << 20;
-/// The program's name in the kernel.
-const PROGRAM: &str = "stormbolt";
+/// The kernel's name of the program that takes a packet through all stages.
+pub const WHOLE_PROGRAM: &str = "stormbolt";
 
 /// StormBolt under a policy, as the daemon runs it.
 ///
@@ -25,8 +26,19 @@ const PROGRAM: &str = "stormbolt";
 pub struct Loaded {
     namespace: Namespace,
     engine: Engine,
-    program: ProgramFd,
-    program_id: u32,
+    /// The engine's programs and their numbers, by the kernel's names.
+    programs: BTreeMap<String, (ProgramFd, u32)>,
+}
+
+/// What became of the packets since a policy is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packets {
+    /// All of them.
+    pub received: u64,
+    /// Those that went on to another CPU.
+    pub steered: u64,
+    /// Those that met each rule, in the policy's order.
+    pub by_rule: Vec<u64>,
 }
 
 impl Loaded {
@@ -35,30 +47,46 @@ impl Loaded {
     /// # Errors
     /// The policy does not fit, or the kernel refuses.
     pub fn start(policy: Policy) -> Result<Self> {
-        let namespace = Namespace::new("bench")?;
+        Self::start_in(Namespace::new("bench")?, policy)
+    }
+
+    /// Loads StormBolt inside of `namespace`, which has the interfaces of `policy`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_in(namespace: Namespace, policy: Policy) -> Result<Self> {
         let before = own_programs()?;
         let engine = namespace.run(|| Engine::start(policy, 1, TABLE_BYTES))??;
         let after = own_programs()?;
-        let mut program = None;
+        let mut programs = BTreeMap::new();
         for info in loaded_programs() {
             let info = info?;
             let id = info.id();
-            if info.name_as_str() == Some(PROGRAM) && after.contains(&id) && !before.contains(&id) {
-                program = Some((info.fd()?, id));
+            if after.contains(&id)
+                && !before.contains(&id)
+                && let Some(name) = info.name_as_str()
+            {
+                programs.insert(name.to_owned(), (info.fd()?, id));
             }
         }
-        let (program, program_id) = program.context("the engine has loaded no program")?;
         Ok(Self {
             namespace,
             engine,
-            program,
-            program_id,
+            programs,
         })
     }
 
-    /// The program.
-    pub fn program(&self) -> &ProgramFd {
-        &self.program
+    /// The program that has this name in the kernel.
+    ///
+    /// # Errors
+    /// The engine has loaded none of that name.
+    pub fn program(&self, name: &str) -> Result<&ProgramFd> {
+        Ok(&self.find(name)?.0)
+    }
+
+    fn find(&self, name: &str) -> Result<&(ProgramFd, u32)> {
+        let program = self.programs.get(name);
+        program.with_context(|| format!("the engine has loaded no program `{name}`"))
     }
 
     /// Puts `policy` into force in the place of the other one, and returns the time that it took, in
@@ -75,13 +103,31 @@ impl Loaded {
         })?
     }
 
+    /// What became of the packets since the policy is in force.
+    pub fn packets(&self) -> Packets {
+        let interfaces = self.engine.interfaces().interfaces;
+        let outcomes = interfaces.iter().flat_map(|one| &one.outcomes);
+        let steered = outcomes.filter(|one| one.outcome == Outcome::ClassSteered.name());
+        Packets {
+            received: interfaces.iter().map(|one| one.received_packets).sum(),
+            steered: steered.map(|one| one.packets).sum(),
+            by_rule: self
+                .engine
+                .rules()
+                .rules
+                .iter()
+                .map(|rule| rule.packets)
+                .collect(),
+        }
+    }
+
     /// Memory of the program's maps, those of the policy included, in bytes as the kernel counts
     /// them.
     ///
     /// # Errors
     /// The kernel does not tell.
     pub fn memory(&self) -> Result<u64> {
-        memory_of(self.program_id)
+        memory_of(self.find(WHOLE_PROGRAM)?.1)
     }
 }
 

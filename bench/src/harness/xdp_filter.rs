@@ -3,22 +3,30 @@
 use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::thread;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use aya::maps::{PerCpuHashMap, PerCpuValues};
-use aya::programs::{ProgramFd, Xdp};
+use aya::programs::ProgramFd;
 use aya::util::nr_cpus;
 use aya::{Ebpf, EbpfLoader};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+use super::Link;
+use super::front::{load_program, xdp_program};
 
 /// The variant that looks at everything and passes what no rule drops.
 const OBJECT: &str = "xdpfilt_alw_all.o";
 const PROGRAM: &str = "xdpfilt_alw_all";
+/// Where the kernel has a BPF file system.
+const PINS: &str = "/sys/fs/bpf";
 /// In a rule: the source address is meant (`MAP_FLAG_SRC` in xdp-filter's `common_kern_user.h`).
 const SOURCE: u64 = 1;
 
 /// `xdp-filter` with rules on IPv4 source addresses.
 pub struct XdpFilter {
-    _ebpf: Ebpf,
+    ebpf: Ebpf,
     program: ProgramFd,
 }
 
@@ -31,7 +39,7 @@ impl XdpFilter {
         let Some(object) = installed() else {
             return Ok(None);
         };
-        let mut ebpf = EbpfLoader::new().load(&fs::read(&object)?)?;
+        let mut ebpf = load_unpinned(&fs::read(&object)?)?;
         let map = ebpf.map_mut("filter_ipv4").context("no map filter_ipv4")?;
         let mut rules: PerCpuHashMap<_, [u8; 4], u64> = map.try_into()?;
         let cpus = nr_cpus().map_err(|(_, error)| error)?;
@@ -41,19 +49,40 @@ impl XdpFilter {
                 rules.insert(source.octets(), rule, 0)?;
             }
         }
-        let program: &mut Xdp = ebpf.program_mut(PROGRAM).context(PROGRAM)?.try_into()?;
-        program.load()?;
-        let program = program.fd()?.try_clone()?;
-        Ok(Some(Self {
-            _ebpf: ebpf,
-            program,
-        }))
+        let program = load_program(&mut ebpf, PROGRAM)?;
+        Ok(Some(Self { ebpf, program }))
+    }
+
+    /// Attaches it to the link's receiving interface.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn attach(&mut self, link: &Link) -> Result<()> {
+        link.attach(xdp_program(&mut self.ebpf, PROGRAM)?)
     }
 
     /// The program.
     pub fn program(&self) -> &ProgramFd {
         &self.program
     }
+}
+
+/// Loads the object where nothing of it outlives this process.
+///
+/// It wants its maps pinned by name: in `/sys/fs/bpf` they would stay, and the next to load the object
+/// would get them with all their rules. A mount namespace of the thread's own, with a BPF file system
+/// of its own, ends with the thread.
+fn load_unpinned(object: &[u8]) -> Result<Ebpf> {
+    let load = || {
+        let none: Option<&str> = None;
+        unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS)?;
+        mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
+        mount(Some("bpf"), PINS, Some("bpf"), MsFlags::empty(), none)?;
+        let mut loader = EbpfLoader::new();
+        Ok(loader.default_map_pin_directory(PINS).load(object)?)
+    };
+    thread::scope(|scope| scope.spawn(load).join())
+        .map_err(|_panic| anyhow!("loading xdp-filter panicked"))?
 }
 
 /// Finds the object below `/usr/lib`, where each distribution has a folder of its own for it.

@@ -44,6 +44,12 @@ pub(crate) fn empty(_context: XdpContext) -> u32 {
     xdp_action::XDP_DROP
 }
 
+/// Sends the frame out of the device that the test run names.
+#[xdp]
+pub(crate) fn transmit(_context: XdpContext) -> u32 {
+    xdp_action::XDP_TX
+}
+
 /// Writes the next IPv4 header and runs the target.
 #[xdp]
 pub(crate) fn front_v4(context: XdpContext) -> u32 {

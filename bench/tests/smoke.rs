@@ -1,0 +1,189 @@
+//! The benchmarks still run, and measure what they say. Times are no part of it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a panic is how a test fails"
+)]
+
+use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::thread;
+
+use serde_json::Value;
+use stormbolt::lab::require_root;
+use stormbolt_bench::report::Report;
+use stormbolt_bench::{Benchmark, CLASSIFY, Options, PIPELINE};
+
+/// The cases and metrics that come out, each as `case metric`, when only these cases are wanted.
+fn measured(benchmark: Benchmark, name: &str, cases: &[&str]) -> BTreeSet<String> {
+    let options = Options {
+        cases: cases.iter().map(ToString::to_string).collect(),
+        rounds: 1,
+        seed: 1,
+    };
+    let run = move || {
+        let mut out = Vec::new();
+        let mut report = Report::new(true, &mut out);
+        benchmark.run(&options, &mut report).unwrap();
+        report.finish().unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    // A thread of its own, since it stays on one CPU.
+    let lines = thread::spawn(run).join().unwrap();
+    lines.lines().map(|line| checked(line, name)).collect()
+}
+
+/// The case and metric of one line, which has the agreed form.
+fn checked(line: &str, bench: &str) -> String {
+    let value: Value = serde_json::from_str(line).unwrap();
+    let keys: Vec<_> = value.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["bench", "case", "metric", "unit", "value"], "{line}");
+    assert_eq!(value["bench"], bench);
+    assert!(value["value"].as_f64().unwrap().is_finite(), "{line}");
+    let text = |key: &str| value[key].as_str().unwrap().to_owned();
+    assert!(!text("unit").is_empty(), "{line}");
+    format!("{} {}", text("case"), text("metric"))
+}
+
+/// Fails unless each of `wanted`, as `case metric metric …`, was found.
+fn assert_measured(found: &BTreeSet<String>, wanted: &[&str]) {
+    for line in wanted {
+        let (case, metrics) = line.split_once(' ').unwrap();
+        for metric in metrics.split(' ') {
+            let expected = format!("{case} {metric}");
+            assert!(found.contains(&expected), "no {expected}: {found:?}");
+        }
+    }
+}
+
+/// Whether a program can be run.
+fn is_installed(program: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// What outlives the processes that made it.
+fn pins() -> BTreeSet<OsString> {
+    let entries = fs::read_dir("/sys/fs/bpf").into_iter().flatten();
+    entries.map(|entry| entry.unwrap().file_name()).collect()
+}
+
+/// One test, since two that load StormBolt in one process would take the other's program for
+/// theirs.
+#[test]
+fn every_kind_of_case_is_measured() {
+    if !require_root("every_kind_of_case_is_measured") {
+        return;
+    }
+    let pinned = pins();
+    // Over a link, a case fails if a frame of its gets past what has to drop it.
+    let has_link = thread::available_parallelism().unwrap().get() > 1;
+
+    let cases = ["ipc6-1k", "set4-1k", "peer-lpm-1k", "veth-set-1k"];
+    let peers = ["peer-nft-set-1k", "peer-nft-chain-1k", "peer-xdp-filter"];
+    let found = measured(CLASSIFY, "classify", &[&cases[..], &peers].concat());
+
+    assert_measured(
+        &found,
+        &[
+            "ipc6-1k over_empty over_empty_with_police",
+            "ipc6-1k compile_time swap_time memory memory_of_maps",
+            "set4-1k over_empty over_empty_with_police",
+            "set4-1k compile_time swap_time memory memory_of_maps",
+            "peer-lpm-1k over_empty",
+        ],
+    );
+    if has_link {
+        assert_measured(
+            &found,
+            &[
+                "veth-drop-all cost rate relative_to_drop_all",
+                "veth-set-1k cost rate relative_to_drop_all",
+            ],
+        );
+    }
+    if has_link && is_installed("nft") {
+        assert_measured(
+            &found,
+            &[
+                "peer-nft-set-1k cost rate relative_to_drop_all",
+                "peer-nft-chain-1k cost rate relative_to_drop_all",
+            ],
+        );
+    }
+    if has_link && is_installed("xdp-filter") {
+        assert_measured(
+            &found,
+            &[
+                "peer-xdp-filter over_empty",
+                "peer-xdp-filter-hosts-1k cost rate relative_to_drop_all",
+            ],
+        );
+    }
+
+    let found = measured(PIPELINE, "pipeline", &["full-1k-rules", "veth-drop-1k"]);
+
+    assert_measured(&found, &["full-1k-rules over_empty"]);
+    if has_link {
+        assert_measured(
+            &found,
+            &["veth-drop-1k-rules cost rate relative_to_drop_all"],
+        );
+    }
+    assert_eq!(pins(), pinned, "maps or programs stay in /sys/fs/bpf");
+}
+
+#[test]
+fn all_cases_are_there_that_have_a_target_or_are_compared_with_one() {
+    let names = CLASSIFY.cases().unwrap();
+    for family in ["acl", "fw", "ipc"] {
+        for size in ["1k", "10k", "100k"] {
+            for version in ["", "6"] {
+                let case = format!("{family}{version}-{size}");
+                assert!(names.contains(&case), "no {case}");
+            }
+        }
+    }
+    for size in ["1k", "100k", "1m"] {
+        for kind in ["set4", "set6", "peer-lpm", "peer-lpm6"] {
+            let case = format!("{kind}-{size}");
+            assert!(names.contains(&case), "no {case}");
+        }
+    }
+    let others = [
+        "apply-100k",
+        "apply-one-of-100k",
+        "veth-drop-all",
+        "veth-set-1k",
+        "veth-set-100k",
+        "veth-rules-1k",
+        "peer-nft-set-1k",
+        "peer-nft-set-100k",
+        "peer-nft-chain-1k",
+        "peer-xdp-filter",
+        "peer-xdp-filter-hosts-1k",
+    ];
+    for case in others {
+        assert!(names.iter().any(|name| name == case), "no {case}");
+    }
+    assert_eq!(
+        PIPELINE.cases().unwrap(),
+        [
+            "full-1k-rules",
+            "peer-xdp-filter",
+            "veth-drop-all",
+            "veth-drop-1k-rules"
+        ]
+    );
+}
+
+#[test]
+fn no_two_cases_have_the_same_name() {
+    for benchmark in [CLASSIFY, PIPELINE] {
+        let names = benchmark.cases().unwrap();
+        let distinct: BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len());
+    }
+}
