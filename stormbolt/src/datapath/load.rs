@@ -7,6 +7,7 @@ use aya::programs::Xdp;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use stormbolt_common::classifier::Block;
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
+use stormbolt_common::explain::Explained;
 use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{Active, POLICY_SLOTS};
@@ -33,6 +34,7 @@ pub struct Datapath {
     pub(super) outcomes: MappedArray<PacketCounter>,
     pub(super) slot_packets: MappedArray<u64>,
     pub(super) rates: MappedArray<ClassRate>,
+    pub(super) explained: MappedArray<Explained>,
     pub(super) blocks: u32,
     pub(super) templates: Templates,
 }
@@ -60,9 +62,11 @@ impl Datapath {
             .map_max_entries(maps::SLOT_PACKETS, cpus * MAX_SLOTS)
             .load(object::data_path())
             .map_err(load_error)?;
-        xdp_program(&mut ebpf, maps::PROGRAM)?
-            .load()
-            .map_err(|error| DatapathError::refused(maps::PROGRAM, error))?;
+        for name in [maps::PROGRAM, maps::EXPLAIN_PROGRAM] {
+            xdp_program(&mut ebpf, name)?
+                .load()
+                .map_err(|error| DatapathError::refused(name, error))?;
+        }
         let array = |name| {
             ebpf.map(name)
                 .ok_or(DatapathError::Missing { kind: "map", name })
@@ -103,6 +107,7 @@ impl Datapath {
                 cpus * MAX_SLOTS,
             )?,
             rates: mapped(array(maps::RATES)?, maps::RATES, POLICY_SLOTS * MAX_CELLS)?,
+            explained: mapped(array(maps::EXPLAINED)?, maps::EXPLAINED, 1)?,
             blocks,
             templates: Templates::of(object::data_path())?,
             ebpf,
