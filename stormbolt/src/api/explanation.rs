@@ -50,7 +50,7 @@ pub struct Question {
 
 /// A number, or a name that stands for one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number or a name")]
 pub enum Word {
     /// A number.
     Number(u16),

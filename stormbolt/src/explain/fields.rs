@@ -74,14 +74,16 @@ fn laid_out(question: &Question) -> Result<Vec<u8>, QuestionError> {
     if vlan.is_some_and(|vlan| vlan > MAX_VLAN) {
         return refuse("vlan", format!("VLANs are numbered 0 to {MAX_VLAN}"));
     }
+    // What does not fit the protocol is told before what it lacks.
+    let (tcp_flags, icmp_type) = (headers.tcp_flags(question)?, headers.icmp_type(question)?);
     let layout = Layout {
         addresses,
         protocol,
         ports: headers.ports(question)?,
         dscp: read("dscp", question.dscp.as_ref(), words::dscp)?.unwrap_or(0),
         vlan,
-        tcp_flags: headers.tcp_flags(question)?,
-        icmp_type: headers.icmp_type(question)?,
+        tcp_flags,
+        icmp_type,
         fragment,
     };
     let length = length_of(question, &layout)?;
