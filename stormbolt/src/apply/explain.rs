@@ -355,3 +355,6 @@ fn others(why: &Why) -> Vec<FailedFirst> {
     });
     others.collect()
 }
+
+#[cfg(test)]
+mod tests;

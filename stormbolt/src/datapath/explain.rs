@@ -18,6 +18,23 @@ use super::test_run::xdp_context;
 pub const EXPLAINED_FRAME_BYTES: RangeInclusive<usize> = 14..=3_000;
 
 impl Datapath {
+    /// Loads the explaining program, if it is not loaded yet. The verifier takes as long over it as over
+    /// the attached one, about half a second, so whoever has no questions does not wait for it.
+    ///
+    /// # Errors
+    /// The verifier refuses it.
+    pub fn prepare_explain(&mut self) -> Result<(), DatapathError> {
+        if self.can_explain {
+            return Ok(());
+        }
+        let name = maps::EXPLAIN_PROGRAM;
+        xdp_program(&mut self.ebpf, name)?
+            .load()
+            .map_err(|error| DatapathError::refused(name, error))?;
+        self.can_explain = true;
+        Ok(())
+    }
+
     /// Lets the loaded program parse and classify `frame` as if it had arrived on interface number
     /// `ifindex`, which the kernel looks up in the caller's network namespace. Counts, spends and
     /// steers nothing.
@@ -26,6 +43,7 @@ impl Datapath {
     /// The kernel refuses: there is no such interface, or the frame's length is not one of
     /// [`EXPLAINED_FRAME_BYTES`].
     pub fn explain(&mut self, frame: &[u8], ifindex: u32) -> Result<Explained, DatapathError> {
+        self.prepare_explain()?;
         let name = maps::EXPLAIN_PROGRAM;
         // What an earlier frame left must not pass for an answer.
         self.explained.set(0, Explained::default());

@@ -35,6 +35,7 @@ pub struct Datapath {
     pub(super) slot_packets: MappedArray<u64>,
     pub(super) rates: MappedArray<ClassRate>,
     pub(super) explained: MappedArray<Explained>,
+    pub(super) can_explain: bool,
     pub(super) blocks: u32,
     pub(super) templates: Templates,
 }
@@ -62,11 +63,9 @@ impl Datapath {
             .map_max_entries(maps::SLOT_PACKETS, cpus * MAX_SLOTS)
             .load(object::data_path())
             .map_err(load_error)?;
-        for name in [maps::PROGRAM, maps::EXPLAIN_PROGRAM] {
-            xdp_program(&mut ebpf, name)?
-                .load()
-                .map_err(|error| DatapathError::refused(name, error))?;
-        }
+        xdp_program(&mut ebpf, maps::PROGRAM)?
+            .load()
+            .map_err(|error| DatapathError::refused(maps::PROGRAM, error))?;
         let array = |name| {
             ebpf.map(name)
                 .ok_or(DatapathError::Missing { kind: "map", name })
@@ -108,6 +107,7 @@ impl Datapath {
             )?,
             rates: mapped(array(maps::RATES)?, maps::RATES, POLICY_SLOTS * MAX_CELLS)?,
             explained: mapped(array(maps::EXPLAINED)?, maps::EXPLAINED, 1)?,
+            can_explain: false,
             blocks,
             templates: Templates::of(object::data_path())?,
             ebpf,

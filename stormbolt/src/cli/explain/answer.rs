@@ -138,11 +138,14 @@ fn others(others: &[FailedFirst], named: bool) -> String {
     let sum: usize = others.iter().map(|one| one.rules).sum();
     let each: Vec<String> = others
         .iter()
-        .map(|one| format!("{} on {}", one.rules, one.field))
+        .map(|one| format!("{} {}", one.field, one.rules))
         .collect();
     let other = if named { "other " } else { "" };
     let rules = counted(sum, &format!("{other}rule"), &format!("{other}rules"));
-    format!("{rules} failed first {}", each.join(", "))
+    format!(
+        "{rules}, by the first field that failed: {}",
+        each.join(", ")
+    )
 }
 
 fn headroom(left: &Headroom) -> String {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::exit::Exit;
 use super::output::{Format, Output};
 use crate::api::client::Client;
-use crate::api::explanation::Place;
+use crate::api::explanation::{DEFAULT_LIMIT, Place};
 
 /// Says what becomes of an arriving packet: rule, class and why.
 #[derive(Debug, clap::Args)]
@@ -48,7 +48,7 @@ pub(super) struct Args {
     frame: Option<PathBuf>,
 
     /// Rules that are named as having come close, at most.
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
     limit: usize,
 
     /// What to print.

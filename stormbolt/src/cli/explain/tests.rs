@@ -106,7 +106,7 @@ why       it accepts the packet in every field; none of the 16 rules before it d
           3  rule 3   bulk    dst-port   80       443
           1  rule 1   bulk    src        @office  10.0.0.1
                               vlan       7        12
-          14 other rules failed first 10 on src, 4 on protocol
+          14 other rules, by the first field that failed: src 10, protocol 4
 headroom  300Mbit of 500Mbit left, the bucket has 600 kB of 1.25 MB (3 kB more with the CPUs): \
 this packet would pass now
 cpu       3, of 2-3
