@@ -2,6 +2,7 @@
 
 use crate::classifier::Block;
 use crate::counters::{ClassCell, PacketCounter};
+use crate::explain::Explained;
 use crate::generator::{GeneratorSettings, GeneratorState};
 use crate::police::{ClassRate, SharedBucket};
 use crate::policy::{Active, FamilyRoots, PolicyHeader};
@@ -19,6 +20,7 @@ pod!(
     Block,
     ClassCell,
     ClassRate,
+    Explained,
     FamilyRoots,
     GeneratorSettings,
     GeneratorState,

@@ -9,6 +9,7 @@ pub mod compile;
 pub mod controller;
 pub mod decide;
 pub mod estimate;
+pub mod explain;
 pub mod import;
 pub mod observe;
 pub mod policy;

@@ -1,4 +1,5 @@
-//! StormBolt's XDP program: one program, attached to every interface in the policy.
+//! StormBolt's XDP programs: the one that is attached to every interface in the policy, and the one
+//! that says what it would do.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
@@ -16,7 +17,7 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_ebpf::pipeline;
 
 use crate::kernel::packet::XdpPacket;
-use crate::kernel::tables::MapTables;
+use crate::kernel::tables::{MapTables, write_explained};
 
 /// Takes every frame that arrives through the stages. The only place where an outcome becomes a
 /// verdict.
@@ -34,4 +35,15 @@ pub(crate) fn stormbolt(context: XdpContext) -> u32 {
     } else {
         xdp_action::XDP_PASS
     }
+}
+
+/// Takes a frame of user space's own through the same parser and rules, and says what they say. Never
+/// attached: it counts, spends and steers nothing.
+#[xdp]
+pub(crate) fn explain(context: XdpContext) -> u32 {
+    let packet = XdpPacket::new(&context);
+    if let Some(mut tables) = MapTables::new(&context) {
+        write_explained(pipeline::explain(&packet, &mut tables));
+    }
+    xdp_action::XDP_PASS
 }

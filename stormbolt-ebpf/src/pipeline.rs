@@ -1,8 +1,9 @@
 //! The way of a packet through the stages.
 
+use stormbolt_common::explain::{BY_DEFAULT, BY_RULE, Explained};
 use stormbolt_common::limits::{MAX_CLASSES, cell};
 use stormbolt_common::outcome::Outcome;
-use stormbolt_common::policy::{PolicyHeader, VERDICT_DROP, VERDICT_PASS};
+use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS};
 
 use crate::classify::{Arrival, classify, fill};
 use crate::count::count;
@@ -33,6 +34,43 @@ pub fn process<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -
     outcome
 }
 
+/// Says what [`process`] would make of a packet before it polices it. Counts and spends nothing.
+#[inline(always)]
+pub fn explain<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> Explained {
+    let (Some(interface), Some(policy)) = (tables.interface(), tables.policy()) else {
+        return not_classified(0, Outcome::Unconfigured);
+    };
+    let arrival = Arrival {
+        interface,
+        length: frame_bytes(packet),
+    };
+    match decide(packet, tables, &policy, arrival) {
+        Ok(Some(rule)) => Explained {
+            generation: policy.generation,
+            reason: BY_RULE,
+            verdict: rule.verdict,
+            counter: rule.counter,
+        },
+        Ok(None) => Explained {
+            generation: policy.generation,
+            reason: BY_DEFAULT,
+            verdict: policy.default_class,
+            counter: 0,
+        },
+        Err(outcome) => not_classified(policy.generation, outcome),
+    }
+}
+
+#[inline(always)]
+const fn not_classified(generation: u32, outcome: Outcome) -> Explained {
+    Explained {
+        generation,
+        reason: outcome.index(),
+        verdict: 0,
+        counter: 0,
+    }
+}
+
 #[inline(always)]
 fn managed<P: PacketBytes + ?Sized, T: Tables>(
     packet: &P,
@@ -40,11 +78,9 @@ fn managed<P: PacketBytes + ?Sized, T: Tables>(
     policy: &PolicyHeader,
     arrival: Arrival,
 ) -> Outcome {
-    if let Some(error) = parse_into_lanes(packet, tables, arrival) {
-        return unclassified(error, policy);
-    }
-    let Ok(rule) = classify(policy, tables) else {
-        return Outcome::Unconfigured;
+    let rule = match decide(packet, tables, policy, arrival) {
+        Ok(rule) => rule,
+        Err(outcome) => return outcome,
     };
     let verdict = match rule {
         Some(rule) => {
@@ -59,6 +95,23 @@ fn managed<P: PacketBytes + ?Sized, T: Tables>(
         class if class < MAX_CLASSES => in_class(tables, class, arrival),
         _ => Outcome::Unconfigured,
     }
+}
+
+/// Parses and classifies a packet: the first rule that it matches, if any.
+///
+/// # Errors
+/// The outcome of a packet that is not classified.
+#[inline(always)]
+fn decide<P: PacketBytes + ?Sized, T: Tables>(
+    packet: &P,
+    tables: &mut T,
+    policy: &PolicyHeader,
+    arrival: Arrival,
+) -> Result<Option<RuleEntry>, Outcome> {
+    if let Some(error) = parse_into_lanes(packet, tables, arrival) {
+        return Err(unclassified(error, policy));
+    }
+    classify(policy, tables).map_err(|_| Outcome::Unconfigured)
 }
 
 /// Parses the packet and puts what rules look at into the lanes.

@@ -9,4 +9,5 @@ pub mod config;
 pub mod daemon;
 pub mod datapath;
 pub mod demo;
+pub mod explain;
 pub mod lab;

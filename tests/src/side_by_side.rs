@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 use stormbolt::datapath::{Datapath, PolicyTables};
+use stormbolt_common::explain::Explained;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::steer::entry_for_cpu;
 use stormbolt_common::{limits::SLOTS_PER_CPU_SET, steer};
@@ -99,6 +100,20 @@ impl SideBySide {
         assert_eq!(by.packets, 1, "{name}");
         assert_eq!(by.bytes, u64::try_from(frame.len()).unwrap(), "{name}");
         (outcome, moved)
+    }
+
+    /// Asks both what the rules say about `frame`, fails if they differ in the least or if a counter
+    /// moves, and says it.
+    ///
+    /// # Panics
+    /// They differ, or a counter has moved; `name` is in the message.
+    pub fn explain(&mut self, name: &str, frame: &[u8]) -> Explained {
+        let host = pipeline::explain(frame, &mut self.host);
+        let kernel = self.kernel.explain(frame, LOOPBACK).unwrap();
+        assert_eq!(kernel, host, "{name}\n{}", hex(frame));
+        let moved = self.compare_counters(name);
+        assert_eq!(moved, Moved::default(), "{name}\n{}", hex(frame));
+        kernel
     }
 
     /// Runs `frame` through both and compares the verdict only.

@@ -17,6 +17,7 @@ fn wrong_usage_ends_with_2_and_shows_the_way_to_help() {
         &["show", "nothing"],
         &["show", "status", "-o", "xml"],
         &["class", "set", "bulk"],
+        &["explain", "--src", "10.0.0.1"],
         &["demo", "--duration", "1"],
     ] {
         let finished = run(arguments).with_code(2);
@@ -38,6 +39,7 @@ fn without_a_daemon_commands_end_with_69_and_name_the_socket() {
         &["apply", path],
         &["apply", "--dry-run", path],
         &["class", "set", "bulk", "--weight", "2"],
+        &["explain", "--src", "::1", "--dst", "::2", "--dst-port", "5"],
     ] {
         let finished = run(&[&["--socket", "/nonexistent/socket"], arguments].concat());
         let finished = finished.with_code(69);
@@ -163,6 +165,7 @@ fn the_help_of_every_command_has_an_example() {
         &["show", "cpus"],
         &["class"],
         &["class", "set"],
+        &["explain"],
         &["demo"],
     ] {
         let help = run(&[command, &["--help"]].concat()).with_code(0).stdout;
@@ -252,6 +255,20 @@ fn json_documents_have_the_documented_keys() {
         sorted("position name matches action packets bytes")
     );
     assert_eq!(rules["rules"][0]["name"], "web");
+
+    let question = "explain -o json --src ::1 --dst ::2 --dst-port 80";
+    let question: Vec<&str> = question.split_whitespace().collect();
+    let answer = daemon.cli(&question).with_code(0).json();
+    let expected = "version generation interface frame packet decided_by rule action class \
+        not_classified rules_before near_misses others headroom steering disagreement";
+    assert_eq!(keys(&answer), sorted(expected));
+    let expected = "src dst protocol src_port dst_port dscp vlan tcp_flags icmp_type fragment \
+        length_bytes";
+    assert_eq!(keys(&answer["packet"]), sorted(expected));
+    let expected = "rate_bits_per_second passed_bits_per_second left_bits_per_second bucket_bytes \
+        burst_bytes leased_bytes passes_now";
+    assert_eq!(keys(&answer["headroom"]), sorted(expected));
+    assert_eq!(keys(&answer["steering"]), ["cpu", "cpus"]);
 
     let cpus = show("cpus");
     assert_eq!(keys(&cpus), ["cpus", "version"]);

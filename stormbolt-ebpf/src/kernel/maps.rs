@@ -7,6 +7,7 @@ use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap};
 use aya_ebpf::macros::btf_map;
 use stormbolt_common::classifier::{Block, Lanes};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
+use stormbolt_common::explain::Explained;
 use stormbolt_common::limits::{MAX_CELLS, MAX_CPUS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::{ClassRate, SharedBucket};
 use stormbolt_common::policy::{Active, FamilyRoots, POLICY_SLOTS, PolicyHeader};
@@ -84,3 +85,7 @@ pub(super) static OUTCOMES: Array<PacketCounter, { entries(OUTCOMES_PER_CPU) }, 
 /// Packets per slot, CPU by CPU.
 #[btf_map]
 pub(super) static SLOT_PACKETS: Array<u64, { entries(MAX_SLOTS) }, MMAPABLE> = Array::new();
+
+/// What the explaining program said last.
+#[btf_map]
+pub(super) static EXPLAINED: Array<Explained, 1, MMAPABLE> = Array::new();

@@ -7,6 +7,7 @@ use stormbolt_common::classifier::Block;
 use stormbolt_common::counters::{
     PacketCounter, cell_index, outcome_index, rule_index, slot_index,
 };
+use stormbolt_common::explain::Explained;
 use stormbolt_common::limits::{MAX_IFINDEX, rate_index};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::SharedBucket;
@@ -172,6 +173,16 @@ impl Tables for MapTables {
             maps::OUTCOMES.get_ptr_mut(outcome_index(self.cpu, interface, outcome)),
             bytes,
         );
+    }
+}
+
+/// Leaves word of what the rules say for user space.
+#[inline(always)]
+pub(crate) fn write_explained(explained: Explained) {
+    if let Some(place) = maps::EXPLAINED.get_ptr_mut(0) {
+        // SAFETY: the map has one entry, which lives as long as the program, and user space runs the
+        // program and reads the entry in turn.
+        unsafe { place.write_volatile(explained) };
     }
 }
 

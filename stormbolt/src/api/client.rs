@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
 use super::documents::{Applied, ClassChange, DOCUMENT_VERSION, Problem};
+use super::explanation::{Explanation, Question};
 use crate::daemon::DEFAULT_SOCKET;
 
 /// How long the daemon may take.
@@ -193,6 +194,17 @@ impl Client {
         let body = serde_json::to_string(change)
             .map_err(|error| ClientError::Answer(error.to_string()))?;
         document(&self.block_on(self.ask(Method::PATCH, &path, body, self.timeout))?)
+    }
+
+    /// Asks what becomes of a packet.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn explain(&self, question: &Question) -> Result<Explanation, ClientError> {
+        let body = serde_json::to_string(question)
+            .map_err(|error| ClientError::Answer(error.to_string()))?;
+        document(&self.block_on(self.ask(Method::POST, "/v1/explain", body, self.timeout))?)
     }
 
     async fn ask(

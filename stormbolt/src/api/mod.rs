@@ -9,6 +9,7 @@
 //! | GET | `/v1/policy` | the policy in force as TOML |
 //! | PUT | `/v1/policy?name=FILE&dry_run=true` | a policy file → [`documents::Applied`] |
 //! | PATCH | `/v1/classes/{name}` | [`documents::ClassChange`] → [`documents::Applied`] |
+//! | POST | `/v1/explain` | [`explanation::Question`] → [`explanation::Explanation`]; changes nothing |
 //!
 //! A policy is complete: the daemon opens no file that a client names. `stormbolt apply` puts the files
 //! of sets into the text that it sends.
@@ -22,7 +23,11 @@ mod class_change;
 pub mod client;
 pub mod documents;
 mod edit;
+pub mod explanation;
 mod problem;
+mod question;
+#[cfg(test)]
+mod question_tests;
 mod routes;
 mod server;
 mod sets;

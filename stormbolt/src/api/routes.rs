@@ -5,14 +5,16 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, patch};
+use axum::routing::{MethodRouter, get, patch, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::body;
 use super::documents::{Applied, ClassChange};
 use super::edit::{Editor, blocking};
+use super::explanation::Explanation;
 use super::problem::ApiError;
+use super::question::{asked, unexplained};
 use super::sets::sets;
 use crate::config::{MAX_FILE_BYTES, to_toml};
 use crate::daemon::Running;
@@ -51,6 +53,7 @@ pub fn router(editor: Editor) -> Router {
         .route("/v1/cpus", document(|running| running.machine().cpus()))
         .route("/v1/policy", get(get_policy).put(put_policy))
         .route("/v1/classes/{name}", patch(patch_class))
+        .route("/v1/explain", post(explain))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(editor)
@@ -111,6 +114,12 @@ async fn patch_class(
         .change_class(name, change)
         .await
         .map(Json)
+}
+
+async fn explain(State(editor): State<Editor>, body: Body) -> Result<Json<Explanation>, ApiError> {
+    let asked = asked(&body::text(body, MAX_BODY).await?)?;
+    let answer = editor.handle().ask(move |running| running.explain(&asked));
+    answer.await?.map(Json).map_err(unexplained)
 }
 
 async fn not_found(uri: Uri) -> ApiError {

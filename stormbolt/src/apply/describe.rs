@@ -2,9 +2,12 @@
 
 use std::fmt::Display;
 
+use stormbolt_control::explain::Field;
 use stormbolt_control::policy::{
     Accepts, Addresses, FragmentMatch, Policy, Range, RuleMatch, TcpFlagsMatch,
 };
+
+use crate::config::words::write_protocol;
 
 /// Entries of a list that are written out.
 const SHOWN: usize = 4;
@@ -14,31 +17,11 @@ const TCP_FLAGS: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "
 
 /// Writes the fields that a rule looks at; `any` for a rule that looks at none. Sets go by name.
 pub(super) fn describe(matches: &RuleMatch, policy: &Policy) -> String {
-    let interface_name = |position: &usize| match policy.interfaces.get(*position) {
-        Some(interface) => interface.name.clone(),
-        None => position.to_string(),
-    };
-    let fields = [
-        addresses("src", matches.source.as_ref(), policy),
-        addresses("dst", matches.destination.as_ref(), policy),
-        field("protocol", matches.protocol.as_ref(), |number| {
-            protocol_name(*number)
-        }),
-        field("src-port", matches.source_port.as_ref(), range),
-        field("dst-port", matches.destination_port.as_ref(), range),
-        field("dscp", matches.dscp.as_ref(), range),
-        field("vlan", matches.vlan.as_ref(), range),
-        matches
-            .tcp_flags
-            .map(|flags| format!("tcp-flags={}", tcp_flags(flags))),
-        field("fragment", matches.fragment.as_ref(), |place| {
-            fragment_name(*place)
-        }),
-        field("icmp-type", matches.icmp_type.as_ref(), range),
-        field("length", matches.length.as_ref(), range),
-        field("interface", matches.interface.as_ref(), interface_name),
-    ];
-    let given: Vec<String> = fields.into_iter().flatten().collect();
+    let given = Field::ALL.into_iter().filter_map(|field| {
+        let accepted = accepted(field, matches, policy)?;
+        Some(format!("{}={accepted}", field.key()))
+    });
+    let given: Vec<String> = given.collect();
     if given.is_empty() {
         "any".to_owned()
     } else {
@@ -46,7 +29,29 @@ pub(super) fn describe(matches: &RuleMatch, policy: &Policy) -> String {
     }
 }
 
-fn addresses(name: &str, addresses: Option<&Addresses>, policy: &Policy) -> Option<String> {
+/// Writes what a rule accepts of one field; `None` where it accepts everything.
+pub(super) fn accepted(field: Field, matches: &RuleMatch, policy: &Policy) -> Option<String> {
+    let interface_name = |position: &usize| match policy.interfaces.get(*position) {
+        Some(interface) => interface.name.clone(),
+        None => position.to_string(),
+    };
+    match field {
+        Field::Source => addresses(matches.source.as_ref(), policy),
+        Field::Destination => addresses(matches.destination.as_ref(), policy),
+        Field::Protocol => list(matches.protocol.as_ref(), |number| write_protocol(*number)),
+        Field::SourcePort => list(matches.source_port.as_ref(), range),
+        Field::DestinationPort => list(matches.destination_port.as_ref(), range),
+        Field::Dscp => list(matches.dscp.as_ref(), range),
+        Field::Vlan => list(matches.vlan.as_ref(), range),
+        Field::TcpFlags => matches.tcp_flags.map(tcp_flags),
+        Field::Fragment => list(matches.fragment.as_ref(), |place| fragment_name(*place)),
+        Field::IcmpType => list(matches.icmp_type.as_ref(), range),
+        Field::Length => list(matches.length.as_ref(), range),
+        Field::Interface => list(matches.interface.as_ref(), interface_name),
+    }
+}
+
+fn addresses(addresses: Option<&Addresses>, policy: &Policy) -> Option<String> {
     let addresses = addresses?;
     let set_name = |position: &usize| match policy.sets.get(*position) {
         Some(set) => format!("@{}", set.name),
@@ -55,21 +60,16 @@ fn addresses(name: &str, addresses: Option<&Addresses>, policy: &Policy) -> Opti
     let sets = addresses.sets.iter().map(set_name);
     let entries = sets.chain(addresses.prefixes.iter().map(ToString::to_string));
     let count = addresses.sets.len() + addresses.prefixes.len();
-    Some(written(name, addresses.negated, entries, count))
+    Some(written(addresses.negated, entries, count))
 }
 
-fn field<T>(name: &str, list: Option<&Accepts<T>>, write: impl Fn(&T) -> String) -> Option<String> {
+fn list<T>(list: Option<&Accepts<T>>, write: impl Fn(&T) -> String) -> Option<String> {
     let list = list?;
     let entries = list.any_of.iter().map(write);
-    Some(written(name, list.negated, entries, list.any_of.len()))
+    Some(written(list.negated, entries, list.any_of.len()))
 }
 
-fn written(
-    name: &str,
-    negated: bool,
-    entries: impl Iterator<Item = String>,
-    count: usize,
-) -> String {
+fn written(negated: bool, entries: impl Iterator<Item = String>, count: usize) -> String {
     let sign = if negated { "!" } else { "" };
     let more = count.saturating_sub(SHOWN);
     let entries = entries.take(SHOWN);
@@ -77,12 +77,11 @@ fn written(
     if more > 0 {
         shown.push(format!("+{more}"));
     }
-    let shown = if shown.is_empty() {
+    if shown.is_empty() {
         format!("{sign}nothing")
     } else {
         shown.join(",")
-    };
-    format!("{name}={shown}")
+    }
 }
 
 fn range<T: Display + PartialEq>(range: &Range<T>) -> String {
@@ -90,17 +89,6 @@ fn range<T: Display + PartialEq>(range: &Range<T>) -> String {
         range.first.to_string()
     } else {
         format!("{}-{}", range.first, range.last)
-    }
-}
-
-fn protocol_name(number: u8) -> String {
-    match number {
-        1 => "icmp".to_owned(),
-        6 => "tcp".to_owned(),
-        17 => "udp".to_owned(),
-        58 => "icmpv6".to_owned(),
-        132 => "sctp".to_owned(),
-        number => number.to_string(),
     }
 }
 
@@ -171,7 +159,7 @@ mod tests {
         };
         assert_eq!(
             describe(&matches, &policy),
-            "src=!@office,!192.0.2.0/24 protocol=tcp,47 dst-port=!80,!8000-8100 tcp-flags=syn,!ack \
+            "src=!@office,!192.0.2.0/24 protocol=tcp,gre dst-port=!80,!8000-8100 tcp-flags=syn,!ack \
              fragment=!first interface=eth0"
         );
         assert_eq!(describe(&RuleMatch::default(), &policy), "any");

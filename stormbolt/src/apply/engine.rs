@@ -14,6 +14,7 @@ use stormbolt_control::units::Nanoseconds;
 use super::error::ApplyError;
 use super::memory::TableMemory;
 use super::plan::{Numbers, rate_entry, tables};
+use crate::causes::with_causes;
 use crate::datapath::{AttachedMode, Attachment, Datapath, PolicyTables};
 
 /// The loaded data path under a policy. Dropping it detaches everything.
@@ -89,6 +90,14 @@ impl Engine {
             notices: Vec::new(),
         };
         engine.apply(policy)?;
+        // Now and not at the first question, which would keep the controller waiting. Traffic is managed
+        // all the same where the kernel refuses.
+        if let Err(error) = engine.datapath.prepare_explain() {
+            let reason = with_causes(&error);
+            engine
+                .notices
+                .push(format!("`stormbolt explain` has no answers: {reason}"));
+        }
         Ok(engine)
     }
 

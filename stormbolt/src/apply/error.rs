@@ -1,4 +1,4 @@
-//! Why a policy does not come into force.
+//! Why a policy does not come into force, and a question has no answer.
 
 use stormbolt_control::compile::CompileError;
 use thiserror::Error;
@@ -22,4 +22,32 @@ pub enum ApplyError {
         /// How many there may be.
         limit: u32,
     },
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum ExplainError {
+    /// The policy has no such interface.
+    #[error("the policy has no interface `{name}`; it has {known}")]
+    NoInterface {
+        /// What was asked for.
+        name: String,
+        /// Those of the policy.
+        known: String,
+    },
+    /// The policy has several interfaces, and none was named.
+    #[error("`interface` is missing: the policy has {known}")]
+    WhichInterface {
+        /// Those of the policy.
+        known: String,
+    },
+    /// The interface is gone.
+    #[error("the program is not attached to interface `{name}`: nothing there is classified")]
+    NotAttached {
+        /// The interface.
+        name: String,
+    },
+    /// The kernel's half refused.
+    #[error(transparent)]
+    Datapath(#[from] DatapathError),
 }

@@ -7,11 +7,15 @@
 mod describe;
 mod engine;
 mod error;
+mod explain;
+mod headroom;
 mod ids;
 mod memory;
+mod packet_words;
 mod plan;
 mod rule_numbers;
 mod views;
 
 pub use engine::Engine;
-pub use error::ApplyError;
+pub use error::{ApplyError, ExplainError};
+pub use explain::Asked;

@@ -64,11 +64,7 @@ impl Engine {
                 position: position + 1,
                 name: rule.name.clone(),
                 matches: describe(&rule.matches, &self.policy),
-                action: match rule.action {
-                    Action::Class(class) => self.class_name(class),
-                    Action::Pass => "pass".to_owned(),
-                    Action::Drop => "drop".to_owned(),
-                },
+                action: self.action_name(rule.action),
                 packets: hits.packets,
                 bytes: hits.bytes,
             }
@@ -146,7 +142,16 @@ impl Engine {
         })
     }
 
-    fn class_name(&self, class: usize) -> String {
+    /// The class, or `pass`, or `drop`.
+    pub(super) fn action_name(&self, action: Action) -> String {
+        match action {
+            Action::Class(class) => self.class_name(class),
+            Action::Pass => "pass".to_owned(),
+            Action::Drop => "drop".to_owned(),
+        }
+    }
+
+    pub(super) fn class_name(&self, class: usize) -> String {
         self.policy
             .classes
             .get(class)

@@ -12,13 +12,15 @@ use crate::daemon::{RunError, SocketError};
 use crate::datapath::DatapathError;
 use crate::lab::LabError;
 
-/// The exit codes. Wrong usage is 2, which clap sees to.
+/// The exit codes. Wrong usage is mostly clap's to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
     Done,
     /// Something went wrong.
     Failed,
+    /// The options make no sense together, as clap says it.
+    Usage,
     /// The daemon is not reachable (`EX_UNAVAILABLE` of sysexits.h).
     NotReachable,
     /// A right is missing (`EX_NOPERM`).
@@ -35,6 +37,7 @@ impl Exit {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
+            Self::Usage => 2,
             Self::NotReachable => 69,
             Self::NotPermitted => 77,
             Self::Invalid => 78,
@@ -48,6 +51,11 @@ impl Exit {
     }
 }
 
+/// The options are not what they should be, in a way that their types do not show.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct UsageError(pub(super) String);
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
@@ -57,6 +65,9 @@ impl From<Exit> for ExitCode {
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<ClientError>() {
         return Some(of_client(error));
+    }
+    if cause.is::<UsageError>() {
+        return Some(Exit::Usage);
     }
     if let Some(error) = cause.downcast_ref::<RunError>() {
         return match error {
@@ -153,7 +164,11 @@ pub(super) fn explained(error: &anyhow::Error, style: Style) -> String {
             None => {}
         }
     }
-    format!("{} {error:#}\n", style.error("error:"))
+    let help = error
+        .is::<UsageError>()
+        .then_some("\nFor more information, try '--help'.\n");
+    let heading = style.error("error:");
+    format!("{heading} {error:#}\n{}", help.unwrap_or_default())
 }
 
 fn explained_problem(problem: &Problem, style: Style) -> String {

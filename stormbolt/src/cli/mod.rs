@@ -5,6 +5,7 @@ mod check;
 mod class;
 mod demo;
 mod exit;
+mod explain;
 pub(crate) mod format;
 mod import;
 mod logging;
@@ -65,6 +66,7 @@ enum Command {
     Apply(apply::Args),
     Show(show::Args),
     Class(class::Args),
+    Explain(explain::Args),
     Import(import::Args),
     Demo(demo::Args),
 }
@@ -101,6 +103,7 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Apply(args) => apply::run(args, &cli.socket, output),
         Command::Show(args) => show::run(args, &cli.socket, output),
         Command::Class(args) => class::run(args, &cli.socket, output),
+        Command::Explain(args) => explain::run(args, &cli.socket, output),
         Command::Import(args) => import::run(args, output),
         Command::Demo(args) => demo::run(args, output),
     }

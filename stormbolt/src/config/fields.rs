@@ -74,7 +74,7 @@ pub(super) const DSCP: &[(&str, u16)] = &[
 /// TCP flags from the lowest bit up (RFC 9293 section 3.1).
 pub(super) const TCP_FLAGS: [&str; 8] = ["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr"];
 
-const ICMP_TYPES: &[(&str, u16)] = &[
+pub(super) const ICMP_TYPES: &[(&str, u16)] = &[
     ("echo-reply", 0),
     ("destination-unreachable", 3),
     ("redirect", 5),
@@ -86,7 +86,7 @@ const ICMP_TYPES: &[(&str, u16)] = &[
     ("timestamp-request", 13),
     ("timestamp-reply", 14),
 ];
-const ICMPV6_TYPES: &[(&str, u16)] = &[
+pub(super) const ICMPV6_TYPES: &[(&str, u16)] = &[
     ("destination-unreachable", 1),
     ("packet-too-big", 2),
     ("time-exceeded", 3),

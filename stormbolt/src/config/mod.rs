@@ -20,6 +20,7 @@ mod render;
 mod section;
 mod set_files;
 pub mod units;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use stormbolt_control::units::Nanoseconds;
 
 use super::machine::{BoxedError, Machine};
 use crate::api::documents::{Classes, Cpus, Interfaces, Rules};
-use crate::apply::Engine;
+use crate::api::explanation::Explanation;
+use crate::apply::{Asked, Engine, ExplainError};
 
 impl Machine for Engine {
     fn tick(&mut self, now: Nanoseconds) {
@@ -42,5 +43,9 @@ impl Machine for Engine {
 
     fn cpus(&self) -> Cpus {
         self.cpus()
+    }
+
+    fn explain(&mut self, asked: &Asked, now: Nanoseconds) -> Result<Explanation, ExplainError> {
+        self.explain(asked, now)
     }
 }

@@ -11,6 +11,9 @@ use crate::api::documents::{
     ClassStatus, Classes, CpuStatus, Cpus, DOCUMENT_VERSION, InterfaceStatus, Interfaces,
     OutcomeCount, RuleStatus, Rules,
 };
+use crate::api::explanation::{Explanation, FailedField, NearMiss};
+use crate::apply::{Asked, ExplainError};
+use crate::explain::hex;
 
 /// A policy with classes `gold` and `bulk` that ticks every 10 ms.
 pub(crate) const POLICY: &str = r#"
@@ -126,6 +129,43 @@ impl Machine for FakeMachine {
 
     fn cpus(&self) -> Cpus {
         cpus()
+    }
+
+    fn explain(&mut self, asked: &Asked, _now: Nanoseconds) -> Result<Explanation, ExplainError> {
+        let name = asked.interface.clone().unwrap_or("eth0".to_owned());
+        match name.as_str() {
+            "gone" => Err(ExplainError::NotAttached { name }),
+            "eth0" => Ok(explanation(asked)),
+            _ => Err(ExplainError::NoInterface {
+                name,
+                known: "`eth0`".to_owned(),
+            }),
+        }
+    }
+}
+
+/// The answer about any frame.
+pub(crate) fn explanation(asked: &Asked) -> Explanation {
+    Explanation {
+        version: DOCUMENT_VERSION,
+        generation: 1,
+        interface: "eth0".to_owned(),
+        frame: hex(&asked.frame),
+        decided_by: "default".to_owned(),
+        action: "class".to_owned(),
+        class: Some("bulk".to_owned()),
+        rules_before: 1,
+        near_misses: vec![NearMiss {
+            position: 1,
+            name: "rule 1".to_owned(),
+            action: "gold".to_owned(),
+            failed: vec![FailedField {
+                field: "protocol".to_owned(),
+                wants: "udp".to_owned(),
+                has: "tcp".to_owned(),
+            }],
+        }],
+        ..Explanation::default()
     }
 }
 

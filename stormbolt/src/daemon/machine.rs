@@ -6,6 +6,8 @@ use stormbolt_control::policy::Policy;
 use stormbolt_control::units::Nanoseconds;
 
 use crate::api::documents::{Classes, Cpus, Interfaces, Rules};
+use crate::api::explanation::Explanation;
+use crate::apply::{Asked, ExplainError};
 
 /// Any error that may cross threads.
 pub type BoxedError = Box<dyn Error + Send + Sync>;
@@ -42,4 +44,11 @@ pub trait Machine {
 
     /// The CPUs and their load.
     fn cpus(&self) -> Cpus;
+
+    /// What becomes of a packet, and why, at time `now`. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the packet cannot be asked about.
+    fn explain(&mut self, asked: &Asked, now: Nanoseconds) -> Result<Explanation, ExplainError>;
 }

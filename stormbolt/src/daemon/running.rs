@@ -6,6 +6,8 @@ use stormbolt_control::units::Nanoseconds;
 use super::clock;
 use super::machine::{BoxedError, Machine};
 use crate::api::documents::{DOCUMENT_VERSION, Status};
+use crate::api::explanation::Explanation;
+use crate::apply::{Asked, ExplainError};
 use crate::causes::with_causes;
 
 /// Characters of a policy's source that are kept.
@@ -63,6 +65,15 @@ impl Running {
                 Err(error)
             }
         }
+    }
+
+    /// What becomes of a packet right now, and why.
+    ///
+    /// # Errors
+    ///
+    /// When the packet cannot be asked about.
+    pub fn explain(&mut self, asked: &Asked) -> Result<Explanation, ExplainError> {
+        self.machine.explain(asked, clock::now())
     }
 
     /// The status document.

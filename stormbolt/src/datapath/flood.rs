@@ -7,6 +7,7 @@ use stormbolt_common::generator::{GeneratorSettings, GeneratorState};
 use super::error::DatapathError;
 use super::load::{load_error, xdp_program};
 use super::mapped::MappedArray;
+use super::test_run::xdp_context;
 use super::{maps, object};
 
 /// Frames per NAPI-like batch of the kernel's test runner.
@@ -111,19 +112,4 @@ impl Flood {
             frames: self.state.get(0).unwrap_or_default().frames,
         }
     }
-}
-
-/// `struct xdp_md`: the frame's end, and the device that it pretends to come from, which is the one
-/// that `XDP_TX` sends it out of.
-fn xdp_context(frame_bytes: usize, ifindex: u32) -> [u8; 24] {
-    let mut context = [0_u8; 24];
-    let data_end = u32::try_from(frame_bytes).unwrap_or(0).to_ne_bytes();
-    let ifindex = ifindex.to_ne_bytes();
-    for (target, byte) in context.iter_mut().skip(4).zip(data_end) {
-        *target = byte;
-    }
-    for (target, byte) in context.iter_mut().skip(12).zip(ifindex) {
-        *target = byte;
-    }
-    context
 }

@@ -7,6 +7,7 @@ use aya::programs::Xdp;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use stormbolt_common::classifier::Block;
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
+use stormbolt_common::explain::Explained;
 use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{Active, POLICY_SLOTS};
@@ -33,6 +34,8 @@ pub struct Datapath {
     pub(super) outcomes: MappedArray<PacketCounter>,
     pub(super) slot_packets: MappedArray<u64>,
     pub(super) rates: MappedArray<ClassRate>,
+    pub(super) explained: MappedArray<Explained>,
+    pub(super) can_explain: bool,
     pub(super) blocks: u32,
     pub(super) templates: Templates,
 }
@@ -103,6 +106,8 @@ impl Datapath {
                 cpus * MAX_SLOTS,
             )?,
             rates: mapped(array(maps::RATES)?, maps::RATES, POLICY_SLOTS * MAX_CELLS)?,
+            explained: mapped(array(maps::EXPLAINED)?, maps::EXPLAINED, 1)?,
+            can_explain: false,
             blocks,
             templates: Templates::of(object::data_path())?,
             ebpf,

@@ -1,6 +1,7 @@
 //! The names of maps and programs, as `stormbolt-ebpf/src/kernel/` defines them.
 
 pub(super) const PROGRAM: &str = "stormbolt";
+pub(super) const EXPLAIN_PROGRAM: &str = "explain";
 pub(super) const ACTIVE: &str = "ACTIVE";
 pub(super) const INTERFACES: &str = "INTERFACES";
 pub(super) const POLICIES: &str = "POLICIES";
@@ -8,6 +9,7 @@ pub(super) const ROOTS: &str = "ROOTS";
 pub(super) const LANES: &str = "LANES";
 pub(super) const BLOCKS: &str = "BLOCKS";
 pub(super) const BARRIER: &str = "BARRIER";
+pub(super) const BUCKETS: &str = "BUCKETS";
 pub(super) const RATES: &str = "RATES";
 pub(super) const SLOT_CPUS: &str = "SLOT_CPUS";
 pub(super) const CPUS: &str = "CPUS";
@@ -15,6 +17,7 @@ pub(super) const CLASS_CELLS: &str = "CLASS_CELLS";
 pub(super) const RULE_COUNTERS: &str = "RULE_COUNTERS";
 pub(super) const OUTCOMES: &str = "OUTCOMES";
 pub(super) const SLOT_PACKETS: &str = "SLOT_PACKETS";
+pub(super) const EXPLAINED: &str = "EXPLAINED";
 
 pub(super) const GENERATOR_PROGRAM: &str = "generate";
 pub(super) const GENERATOR_SETTINGS: &str = "SETTINGS";

@@ -71,3 +71,18 @@ fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<TestVerdict, Datapath
         duration: result.duration,
     })
 }
+
+/// `struct xdp_md`: the frame's end, and the device that the frame is said to come from. That is the
+/// one that `XDP_TX` sends it out of; the kernel looks it up in the caller's network namespace.
+pub(super) fn xdp_context(frame_bytes: usize, ifindex: u32) -> [u8; 24] {
+    let mut context = [0_u8; 24];
+    let data_end = u32::try_from(frame_bytes).unwrap_or(0).to_ne_bytes();
+    let ifindex = ifindex.to_ne_bytes();
+    for (target, byte) in context.iter_mut().skip(4).zip(data_end) {
+        *target = byte;
+    }
+    for (target, byte) in context.iter_mut().skip(12).zip(ifindex) {
+        *target = byte;
+    }
+    context
+}

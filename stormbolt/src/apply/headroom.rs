@@ -1,0 +1,126 @@
+//! What a bucket holds, without touching it.
+
+use stormbolt_common::counters::Lease;
+use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate};
+use stormbolt_control::units::Nanoseconds;
+use stormbolt_ebpf::police::{Bucket, Clock, police};
+
+/// A bucket at one moment, in bytes at the class's rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tokens {
+    /// What it holds.
+    pub(super) bucket_bytes: u64,
+    /// What it holds when it is full.
+    pub(super) burst_bytes: u64,
+    /// What CPUs have taken and not spent.
+    pub(super) leased_bytes: u64,
+    /// Whether a packet would pass that no lease pays for.
+    pub(super) passes: bool,
+}
+
+/// Reads a bucket that is spent up to `spent_until_ns`; CPUs hold `leased_credit` of it. The packet
+/// has `packet_bytes`.
+pub(super) fn tokens(
+    rate: &ClassRate,
+    spent_until_ns: u64,
+    leased_credit: u64,
+    now: Nanoseconds,
+    packet_bytes: u64,
+) -> Tokens {
+    let bytes = |span_ns: u64| in_bytes(u128::from(span_ns) << COST_FRACTION_BITS, rate);
+    let available_ns = now.0.saturating_sub(spent_until_ns).min(rate.burst_ns);
+    let copy = Copy {
+        spent_until_ns,
+        now,
+    };
+    Tokens {
+        bucket_bytes: bytes(available_ns),
+        burst_bytes: bytes(rate.burst_ns),
+        leased_bytes: in_bytes(u128::from(leased_credit), rate),
+        passes: police(rate, &mut Lease::default(), &copy, &copy, packet_bytes),
+    }
+}
+
+/// Bytes that a time in 2^-20 ns pays for; none at no rate, and as many as one can say at any.
+fn in_bytes(credit: u128, rate: &ClassRate) -> u64 {
+    match rate.cost_per_byte {
+        BLOCKED => 0,
+        0 => u64::MAX,
+        cost => u64::try_from(credit / u128::from(cost)).unwrap_or(u64::MAX),
+    }
+}
+
+/// A copy of the bucket for the policer to look at; what it takes is not taken anywhere.
+struct Copy {
+    spent_until_ns: u64,
+    now: Nanoseconds,
+}
+
+impl Bucket for Copy {
+    fn spent_until_ns(&self) -> u64 {
+        self.spent_until_ns
+    }
+
+    fn advance(&self, _current: u64, _new: u64) -> bool {
+        true
+    }
+}
+
+impl Clock for Copy {
+    fn now_ns(&self) -> u64 {
+        self.now.0
+    }
+
+    fn jiffy(&self) -> u64 {
+        // Counts only behind a refusal, which an empty lease has not had.
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One byte a microsecond, a burst of a thousand.
+    const RATE: ClassRate = ClassRate {
+        cost_per_byte: 1_000 << COST_FRACTION_BITS,
+        burst_ns: 1_000_000,
+        lease_ns: 10_000,
+        cpu_set: 0,
+        reserved: 0,
+    };
+
+    fn at(now: u64, packet: u64) -> Tokens {
+        tokens(
+            &RATE,
+            5_000_000,
+            3_000 << COST_FRACTION_BITS,
+            Nanoseconds(now),
+            packet,
+        )
+    }
+
+    #[test]
+    fn a_bucket_fills_with_time_up_to_its_burst() {
+        assert_eq!(at(4_000_000, 1).bucket_bytes, 0);
+        assert_eq!(at(5_100_000, 1).bucket_bytes, 100);
+        let full = at(9_000_000, 1);
+        assert_eq!(
+            (full.bucket_bytes, full.burst_bytes, full.leased_bytes),
+            (1_000, 1_000, 3)
+        );
+    }
+
+    #[test]
+    fn a_packet_passes_as_the_policer_says() {
+        assert!(at(5_102_000, 100).passes && !at(5_102_000, 110).passes);
+        let blocked = ClassRate {
+            cost_per_byte: BLOCKED,
+            ..RATE
+        };
+        let blocked = tokens(&blocked, 0, 0, Nanoseconds(1 << 40), 1);
+        assert_eq!((blocked.bucket_bytes, blocked.passes), (0, false));
+        let free = tokens(&ClassRate::default(), 0, 0, Nanoseconds(1), 1);
+        assert!(free.passes);
+    }
+}
