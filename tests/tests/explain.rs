@@ -1,4 +1,5 @@
 //! `stormbolt explain` against a daemon that runs: what it answers, and that it leaves no trace.
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use serde_json::Value;
 use stormbolt::api::documents::{Classes, InterfaceStatus};

@@ -76,7 +76,7 @@ fn accepting_and_failing() -> (RuleMatch, Vec<(Field, RuleMatch)>) {
     };
     let failing = vec![
         change(Field::Source, &|rule| {
-            rule.source = Some(within("10.2.0.0/16"))
+            rule.source = Some(within("10.2.0.0/16"));
         }),
         change(Field::Destination, &|rule| {
             rule.destination = Some(within("2001:db8::/32"));
@@ -85,7 +85,7 @@ fn accepting_and_failing() -> (RuleMatch, Vec<(Field, RuleMatch)>) {
             rule.protocol = Some(Accepts::none_of(vec![6]));
         }),
         change(Field::SourcePort, &|rule| {
-            rule.source_port = Some(one(40_001))
+            rule.source_port = Some(one(40_001));
         }),
         change(Field::DestinationPort, &|rule| {
             rule.destination_port = Some(one(80));
