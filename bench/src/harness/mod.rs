@@ -17,5 +17,5 @@ pub use front::Front;
 pub use link::{DropAll, Link, Received};
 pub use nft::{Nft, NftMatch};
 pub use prefixes::KernelPrefixes;
-pub use stormbolt::{Loaded, Packets, WHOLE_PROGRAM};
+pub use stormbolt::{CLASSIFYING_PROGRAM, Loaded, Packets, WHOLE_PROGRAM};
 pub use xdp_filter::XdpFilter;

@@ -17,6 +17,8 @@ use super::memory::memory_of;
 const TABLE_BYTES: u64 = 128 << 20;
 /// The kernel's name of the program that takes a packet through all stages.
 pub const WHOLE_PROGRAM: &str = "stormbolt";
+/// The program that parses and classifies as that one does, and does nothing else.
+pub const CLASSIFYING_PROGRAM: &str = "explain";
 
 /// StormBolt under a policy, as the daemon runs it.
 ///
