@@ -29,7 +29,7 @@ pub const LANES: usize = 20;
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lanes {
-    /// The values by lane; the last eleven mean nothing.
+    /// The values by lane; the last ones mean nothing.
     pub values: [u32; 32],
 }
 
@@ -68,9 +68,24 @@ pub mod lane {
     pub const LENGTH: u32 = 18;
     /// Index of the interface that the packet arrived on.
     pub const INTERFACE: u32 = 19;
-    /// One for packets without ports, else zero. No cut looks at it.
+    /// One for packets without ports, else zero. No cut looks at it nor at what follows.
     pub const NO_PORTS: u32 = 20;
+    /// Length of the frame in bytes, FCS excluded.
+    pub const FRAME_BYTES: u32 = 21;
+    /// Generation of the policy that was in force when the packet came.
+    pub const GENERATION: u32 = 22;
+    /// The first rule that matches: its [`crate::policy::RuleEntry::verdict`], or
+    /// [`super::NO_RULE`] or [`super::BROKEN`].
+    pub const VERDICT: u32 = 23;
+    /// Its [`crate::policy::RuleEntry::counter`].
+    pub const COUNTER: u32 = 24;
 }
+
+/// In [`lane::VERDICT`]: no rule matches.
+pub const NO_RULE: u32 = u32::MAX - 2;
+/// In [`lane::VERDICT`]: the trees lead outside of the tables, which only a half-written policy could
+/// cause.
+pub const BROKEN: u32 = u32::MAX - 3;
 
 /// Port value of a packet without ports, which no port range contains.
 pub const NO_PORT: u32 = 65_536;

@@ -1,5 +1,5 @@
 //! StormBolt's XDP programs: the one that is attached to every interface in the policy, and the one
-//! that says what it would do.
+//! that says what it would do; each goes over into a second one for the rules.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
@@ -14,26 +14,32 @@ use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use stormbolt_common::outcome::Outcome;
+use stormbolt_common::programs;
 use stormbolt_ebpf::pipeline;
 
 use crate::kernel::packet::XdpPacket;
-use crate::kernel::tables::{MapTables, write_explained};
+use crate::kernel::tables::{MapTables, go_over, write_explained};
 
-/// Takes every frame that arrives through the stages. The only place where an outcome becomes a
-/// verdict.
+/// Takes every frame that arrives into the stages.
 #[xdp]
 pub(crate) fn stormbolt(context: XdpContext) -> u32 {
     let packet = XdpPacket::new(&context);
-    let Some(mut tables) = MapTables::new(&context) else {
+    let Some(mut tables) = MapTables::of_arrival(&context) else {
         return xdp_action::XDP_PASS;
     };
-    let outcome = pipeline::process(&packet, &mut tables);
-    if outcome == Outcome::ClassSteered {
-        xdp_action::XDP_REDIRECT
-    } else if outcome.is_drop() {
-        xdp_action::XDP_DROP
-    } else {
-        xdp_action::XDP_PASS
+    if let Some(outcome) = pipeline::begin(&packet, &mut tables) {
+        return verdict(outcome);
+    }
+    go_over(&context, programs::RULES);
+    verdict(pipeline::stranded(&mut tables))
+}
+
+/// Takes the frame in the lanes through the other stages.
+#[xdp]
+pub(crate) fn stormbolt_rules(_context: XdpContext) -> u32 {
+    match MapTables::of_lanes() {
+        Some(mut tables) => verdict(pipeline::finish(&mut tables)),
+        None => xdp_action::XDP_PASS,
     }
 }
 
@@ -42,8 +48,32 @@ pub(crate) fn stormbolt(context: XdpContext) -> u32 {
 #[xdp]
 pub(crate) fn explain(context: XdpContext) -> u32 {
     let packet = XdpPacket::new(&context);
-    if let Some(mut tables) = MapTables::new(&context) {
-        write_explained(pipeline::explain(&packet, &mut tables));
+    if let Some(mut tables) = MapTables::of_arrival(&context) {
+        match pipeline::explain_arrival(&packet, &mut tables) {
+            Some(explained) => write_explained(explained),
+            None => go_over(&context, programs::EXPLAIN_RULES),
+        }
     }
     xdp_action::XDP_PASS
+}
+
+/// The rest of `explain`, for the frame in the lanes.
+#[xdp]
+pub(crate) fn explain_rules(_context: XdpContext) -> u32 {
+    if let Some(mut tables) = MapTables::of_lanes() {
+        write_explained(pipeline::explain_rules(&mut tables));
+    }
+    xdp_action::XDP_PASS
+}
+
+/// The only place where an outcome becomes a verdict.
+#[inline(always)]
+const fn verdict(outcome: Outcome) -> u32 {
+    if matches!(outcome, Outcome::ClassSteered) {
+        xdp_action::XDP_REDIRECT
+    } else if outcome.is_drop() {
+        xdp_action::XDP_DROP
+    } else {
+        xdp_action::XDP_PASS
+    }
 }

@@ -1,9 +1,10 @@
 //! The way of a packet through the stages.
 
+use stormbolt_common::classifier::lane;
 use stormbolt_common::explain::{BY_DEFAULT, BY_RULE, Explained};
 use stormbolt_common::limits::{MAX_CLASSES, cell};
 use stormbolt_common::outcome::Outcome;
-use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS};
+use stormbolt_common::policy::{PolicyHeader, VERDICT_DROP, VERDICT_PASS};
 
 use crate::classify::{Arrival, classify, fill};
 use crate::count::count;
@@ -11,40 +12,73 @@ use crate::packet::PacketBytes;
 use crate::parse::{ParseError, parse_values};
 use crate::police::police;
 use crate::steer::{Steered, steer};
-use crate::tables::Tables;
+use crate::tables::{Rules, Tables};
 
 /// Takes a packet through all stages and counts its outcome, once.
-#[inline(always)]
+///
+/// In the kernel the two halves are programs of their own, and the first goes over into the second by
+/// a tail call: each has the whole stack, the verifier follows the ways through the rules once and not
+/// again for every way through the parser, and nothing has to return.
 pub fn process<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> Outcome {
-    let bytes = frame_bytes(packet);
-    let interface = tables.interface();
-    let outcome = match (interface, tables.policy()) {
-        (Some(interface), Some(policy)) => managed(
-            packet,
-            tables,
-            &policy,
-            Arrival {
-                interface,
-                length: bytes,
-            },
-        ),
-        _ => Outcome::Unconfigured,
-    };
-    tables.count_outcome(interface.unwrap_or(0), outcome, u64::from(bytes));
+    match begin(packet, tables) {
+        Some(outcome) => outcome,
+        None => finish(tables),
+    }
+}
+
+/// The first half: parses the packet and puts what rules look at into the lanes. `None`:
+/// [`finish`] goes on; else that was all.
+#[inline(always)]
+pub fn begin<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> Option<Outcome> {
+    let outcome = arrive(packet, tables)?;
+    let interface = tables.interface().unwrap_or(0);
+    tables.count_outcome(interface, outcome, u64::from(frame_bytes(packet)));
+    Some(outcome)
+}
+
+/// The second half, for the packet in the lanes.
+#[inline(always)]
+pub fn finish<T: Tables>(tables: &mut T) -> Outcome {
+    let arrival = arrival(tables);
+    let outcome = managed(tables, arrival);
+    tables.count_outcome(arrival.interface, outcome, u64::from(arrival.length));
+    outcome
+}
+
+/// Counts a packet that was to go over into the second half and did not.
+#[inline(always)]
+pub fn stranded<T: Tables>(tables: &mut T) -> Outcome {
+    let arrival = arrival(tables);
+    let outcome = Outcome::Unconfigured;
+    tables.count_outcome(arrival.interface, outcome, u64::from(arrival.length));
     outcome
 }
 
 /// Says what [`process`] would make of a packet before it polices it. Counts and spends nothing.
-#[inline(always)]
 pub fn explain<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> Explained {
-    let (Some(interface), Some(policy)) = (tables.interface(), tables.policy()) else {
+    match explain_arrival(packet, tables) {
+        Some(explained) => explained,
+        None => explain_rules(tables),
+    }
+}
+
+/// The first half of [`explain`]; `None`: [`explain_rules`] goes on.
+#[inline(always)]
+pub fn explain_arrival<P: PacketBytes + ?Sized, T: Tables>(
+    packet: &P,
+    tables: &mut T,
+) -> Option<Explained> {
+    let outcome = arrive(packet, tables)?;
+    Some(not_classified(tables.generation(), outcome))
+}
+
+/// The second half of [`explain`], for the packet in the lanes.
+#[inline(always)]
+pub fn explain_rules<T: Tables>(tables: &mut T) -> Explained {
+    let Some(policy) = tables.policy() else {
         return not_classified(0, Outcome::Unconfigured);
     };
-    let arrival = Arrival {
-        interface,
-        length: frame_bytes(packet),
-    };
-    match decide(packet, tables, &policy, arrival) {
+    match classify(&policy, tables) {
         Ok(Some(rule)) => Explained {
             generation: policy.generation,
             reason: BY_RULE,
@@ -57,7 +91,7 @@ pub fn explain<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -
             verdict: policy.default_class,
             counter: 0,
         },
-        Err(outcome) => not_classified(policy.generation, outcome),
+        Err(_) => not_classified(policy.generation, Outcome::Unconfigured),
     }
 }
 
@@ -71,16 +105,43 @@ const fn not_classified(generation: u32, outcome: Outcome) -> Explained {
     }
 }
 
+/// Parses the packet into the lanes; an outcome where it is not classified.
 #[inline(always)]
-fn managed<P: PacketBytes + ?Sized, T: Tables>(
-    packet: &P,
-    tables: &mut T,
-    policy: &PolicyHeader,
-    arrival: Arrival,
-) -> Outcome {
-    let rule = match decide(packet, tables, policy, arrival) {
-        Ok(rule) => rule,
-        Err(outcome) => return outcome,
+fn arrive<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> Option<Outcome> {
+    let generation = tables.generation();
+    let Some(interface) = tables.interface().filter(|_| generation != 0) else {
+        return Some(Outcome::Unconfigured);
+    };
+    let arrival = Arrival {
+        interface,
+        length: frame_bytes(packet),
+    };
+    match parse_values(packet) {
+        Ok(headers) => {
+            fill(tables, &headers, arrival);
+            tables.set_lane(lane::GENERATION, generation);
+            None
+        }
+        Err(error) => Some(unclassified(error, tables)),
+    }
+}
+
+/// How the packet in the lanes arrived.
+#[inline(always)]
+fn arrival<R: Rules>(rules: &R) -> Arrival {
+    Arrival {
+        interface: rules.lane(lane::INTERFACE),
+        length: rules.lane(lane::FRAME_BYTES),
+    }
+}
+
+#[inline(always)]
+fn managed<T: Tables>(tables: &mut T, arrival: Arrival) -> Outcome {
+    let Some(policy) = tables.policy() else {
+        return Outcome::Unconfigured;
+    };
+    let Ok(rule) = classify(&policy, tables) else {
+        return Outcome::Unconfigured;
     };
     let verdict = match rule {
         Some(rule) => {
@@ -97,46 +158,12 @@ fn managed<P: PacketBytes + ?Sized, T: Tables>(
     }
 }
 
-/// Parses and classifies a packet: the first rule that it matches, if any.
-///
-/// # Errors
-/// The outcome of a packet that is not classified.
-#[inline(always)]
-fn decide<P: PacketBytes + ?Sized, T: Tables>(
-    packet: &P,
-    tables: &mut T,
-    policy: &PolicyHeader,
-    arrival: Arrival,
-) -> Result<Option<RuleEntry>, Outcome> {
-    if let Some(error) = parse_into_lanes(packet, tables, arrival) {
-        return Err(unclassified(error, policy));
-    }
-    classify(policy, tables).map_err(|_| Outcome::Unconfigured)
-}
-
-/// Parses the packet and puts what rules look at into the lanes.
-///
-/// A function of its own: what the parser keeps on the stack is gone when the rules are searched.
-#[inline(never)]
-fn parse_into_lanes<P: PacketBytes + ?Sized, T: Tables>(
-    packet: &P,
-    tables: &mut T,
-    arrival: Arrival,
-) -> Option<ParseError> {
-    match parse_values(packet) {
-        Ok(headers) => {
-            fill(tables, &headers, arrival);
-            None
-        }
-        Err(error) => Some(error),
-    }
-}
-
 /// The outcome of a frame that the parser did not take.
 #[inline(always)]
-const fn unclassified(error: ParseError, policy: &PolicyHeader) -> Outcome {
+fn unclassified<T: Tables>(error: ParseError, tables: &T) -> Outcome {
     let outcome = error.outcome();
-    if outcome.is_drop() && policy.malformed_pass != 0 {
+    let passes = |policy: PolicyHeader| policy.malformed_pass != 0;
+    if outcome.is_drop() && tables.policy().is_some_and(passes) {
         return Outcome::MalformedPassed;
     }
     outcome

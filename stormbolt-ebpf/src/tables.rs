@@ -6,7 +6,6 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
 
-use crate::classify::Found;
 use crate::police::{Bucket, Clock};
 
 /// The compiled rules of all policies that packets may be in.
@@ -20,8 +19,6 @@ pub trait Rules {
     /// Sets the packet's header value in this lane. The values live in a table, since edges name
     /// lanes by numbers, and indexing a stack that is nearly full already would fill it.
     fn set_lane(&mut self, lane: u32, value: u32);
-    /// [`crate::classify::search`].
-    fn search(&mut self, used_sets: u32) -> Found;
 }
 
 /// Everything about one class on one interface, seen from the CPU that runs.
@@ -41,7 +38,9 @@ pub trait Tables: Rules {
     /// The clock's type.
     type Clock: Clock;
 
-    /// Head of the policy in force; `None` before the first.
+    /// Generation of the policy that the packet is in; zero: there is none yet.
+    fn generation(&self) -> u32;
+    /// Head of that policy; `None` before the first.
     fn policy(&self) -> Option<PolicyHeader>;
     /// Index of the interface that the packet arrived on; `None` when it is not ours.
     fn interface(&self) -> Option<u32>;

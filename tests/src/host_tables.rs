@@ -12,7 +12,6 @@ use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
 use stormbolt_common::steer::{STAY, cpu_of_entry};
 use stormbolt_control::observe::CellCounters;
-use stormbolt_ebpf::classify::{Found, search};
 use stormbolt_ebpf::police::{Bucket, Clock};
 use stormbolt_ebpf::tables::{ClassState, Rules, Tables};
 
@@ -165,15 +164,17 @@ impl Rules for HostTables {
     fn set_lane(&mut self, lane: u32, value: u32) {
         self.lanes.values[index(lane % 32)] = value;
     }
-
-    fn search(&mut self, used_sets: u32) -> Found {
-        search(self, used_sets)
-    }
 }
 
 impl Tables for HostTables {
     type Bucket = HostBucket;
     type Clock = HostClock;
+
+    fn generation(&self) -> u32 {
+        self.policy
+            .as_ref()
+            .map_or(0, |policy| policy.header.generation)
+    }
 
     fn policy(&self) -> Option<PolicyHeader> {
         Some(self.policy.as_ref()?.header)

@@ -29,6 +29,7 @@ pub fn fill<R: Rules>(rules: &mut R, headers: &HeaderValues, arrival: Arrival) {
     rules.set_lane(lane::ICMP_TYPE, headers.icmp_type);
     rules.set_lane(lane::LENGTH, at_most(arrival.length, MAX_LENGTH));
     rules.set_lane(lane::INTERFACE, arrival.interface);
+    rules.set_lane(lane::FRAME_BYTES, arrival.length);
 }
 
 /// Whether the packet in the lanes is IPv4.

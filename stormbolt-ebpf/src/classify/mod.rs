@@ -8,7 +8,7 @@ mod key;
 mod walk;
 mod word;
 
-use stormbolt_common::classifier::{Edge, Kind, TREES, lane};
+use stormbolt_common::classifier::{BROKEN, Edge, Kind, NO_RULE, TREES, lane};
 use stormbolt_common::policy::{DESTINATION_SETS, PolicyHeader, RuleEntry, SOURCE_SETS};
 
 use crate::tables::Rules;
@@ -38,45 +38,24 @@ pub fn classify<R: Rules>(
     policy: &PolicyHeader,
     rules: &mut R,
 ) -> Result<Option<RuleEntry>, TableMissing> {
-    rules.search(policy.used_sets).result()
-}
-
-/// What a search of the trees for the packet in the lanes comes to, as one word: in the kernel the
-/// search is a function of its own, which the verifier follows once and not again for every way
-/// through the parser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found(pub u64);
-
-impl Found {
-    /// No rule matches. The lower half is no verdict.
-    const NOTHING: Self = Self(0xffff_fffd);
-    /// The trees lead outside of the tables. The lower half is no verdict.
-    pub const BROKEN: Self = Self(0xffff_fffc);
-
-    #[inline(always)]
-    fn rule(entry: RuleEntry) -> Self {
-        Self(u64::from(entry.verdict) | u64::from(entry.counter) << 32)
-    }
-
-    #[inline(always)]
-    fn result(self) -> Result<Option<RuleEntry>, TableMissing> {
-        match self {
-            Self::BROKEN => Err(TableMissing),
-            Self::NOTHING => Ok(None),
-            Self(entry) => Ok(Some(RuleEntry {
-                verdict: word::low(entry),
-                counter: word::high(entry),
-            })),
-        }
-    }
-}
-
-/// Searches the trees for the packet in the lanes.
-#[inline(always)]
-pub fn search<R: Rules>(rules: &mut R, used_sets: u32) -> Found {
-    match best_of_trees(rules, used_sets) {
-        None => Found::BROKEN,
-        Some(best) => best.rule().map_or(Found::NOTHING, Found::rule),
+    let (verdict, counter) = match best_of_trees(rules, policy.used_sets) {
+        None => (BROKEN, 0),
+        Some(best) => match best.rule() {
+            Some(rule) => (rule.verdict, rule.counter),
+            None => (NO_RULE, 0),
+        },
+    };
+    // Through memory: what comes back is one state to the verifier, whichever way led here, so it
+    // follows what is done with it once.
+    rules.set_lane(lane::VERDICT, verdict);
+    rules.set_lane(lane::COUNTER, counter);
+    match rules.lane(lane::VERDICT) {
+        BROKEN => Err(TableMissing),
+        NO_RULE => Ok(None),
+        verdict => Ok(Some(RuleEntry {
+            verdict,
+            counter: rules.lane(lane::COUNTER),
+        })),
     }
 }
 

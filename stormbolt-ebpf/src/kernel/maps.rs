@@ -3,7 +3,7 @@
 //! Names are those that `stormbolt/src/datapath/maps.rs` looks up; a test loads the object and finds
 //! each.
 
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap, ProgramArray};
 use aya_ebpf::macros::btf_map;
 use stormbolt_common::classifier::{Block, Lanes};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
@@ -11,6 +11,7 @@ use stormbolt_common::explain::Explained;
 use stormbolt_common::limits::{MAX_CELLS, MAX_CPUS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::{ClassRate, SharedBucket};
 use stormbolt_common::policy::{Active, FamilyRoots, POLICY_SLOTS, PolicyHeader};
+use stormbolt_common::programs::PROGRAMS;
 
 /// `BPF_F_MMAPABLE`: user space reads and writes the array as memory.
 const MMAPABLE: usize = 1 << 10;
@@ -22,6 +23,11 @@ const SLOTS: usize = entries(POLICY_SLOTS);
 const fn entries(count: u32) -> usize {
     count as usize
 }
+
+/// The programs that a packet goes over into, by their place in
+/// [`stormbolt_common::programs`].
+#[btf_map]
+pub(super) static NEXT: ProgramArray<{ entries(PROGRAMS) }> = ProgramArray::new();
 
 /// The generation in force.
 #[btf_map]

@@ -1,15 +1,14 @@
-//! The compiled rules, backed by maps, and their search as a function of its own.
+//! The compiled rules, backed by maps.
 
 use stormbolt_common::classifier::{Block, Lanes};
 use stormbolt_common::policy::{FamilyRoots, roots_index};
-use stormbolt_ebpf::classify::{Found, search};
 use stormbolt_ebpf::tables::Rules;
 
 use super::maps;
 
 /// The rules of one policy, and the packet of one CPU.
 pub(super) struct MapRules {
-    slot: u32,
+    pub(super) slot: u32,
     lanes: *mut Lanes,
 }
 
@@ -21,19 +20,6 @@ impl MapRules {
             slot,
             lanes: maps::LANES.get_ptr_mut(cpu)?,
         })
-    }
-}
-
-/// Searches the rules of the policy in `slot` for the packet in the lanes of `cpu`.
-///
-/// The verifier takes an exported function for what its types say, whoever calls it (Linux 5.6), so
-/// the ways through the trees do not multiply with those through the parser.
-#[unsafe(no_mangle)]
-#[inline(never)]
-pub(super) extern "C" fn search_rules(slot: u32, cpu: u32, used_sets: u32) -> u64 {
-    match MapRules::new(slot, cpu) {
-        Some(mut rules) => search(&mut rules, used_sets).0,
-        None => Found::BROKEN.0,
     }
 }
 
@@ -67,10 +53,5 @@ impl Rules for MapRules {
         if let Some(slot) = lanes.values.get_mut(lane) {
             *slot = value;
         }
-    }
-
-    #[inline(always)]
-    fn search(&mut self, used_sets: u32) -> Found {
-        search(self, used_sets)
     }
 }

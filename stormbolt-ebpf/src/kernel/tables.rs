@@ -3,7 +3,7 @@
 use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::programs::XdpContext;
-use stormbolt_common::classifier::Block;
+use stormbolt_common::classifier::{Block, lane};
 use stormbolt_common::counters::{
     PacketCounter, cell_index, outcome_index, rule_index, slot_index,
 };
@@ -13,45 +13,61 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::SharedBucket;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader, policy_slot};
 use stormbolt_common::steer::cpu_of_entry;
-use stormbolt_ebpf::classify::Found;
 use stormbolt_ebpf::police::Bucket;
 use stormbolt_ebpf::tables::{ClassState, Rules, Tables};
 
 use super::atomic::compare_and_swap;
 use super::clock::KernelClock;
 use super::maps;
-use super::rules::{MapRules, search_rules};
+use super::rules::MapRules;
 
-/// The maps, as one packet sees them: the generation is read once, here.
+/// The maps, as one packet sees them: the generation is read once, when it arrives.
 pub(crate) struct MapTables {
-    ifindex: u32,
+    /// Index plus one of the interface; zero: it is not ours.
+    interface: u32,
     cpu: u32,
     generation: u32,
-    hash_seed: u64,
     rules: MapRules,
 }
 
 impl MapTables {
+    /// For a packet that arrives. `None`: the kernel has more CPUs than it said, so this one has no
+    /// entries.
     #[inline(always)]
-    /// `None`: the kernel has more CPUs than it said, so this one has no entries.
-    pub(crate) fn new(context: &XdpContext) -> Option<Self> {
-        // SAFETY: the helper takes no argument and cannot fail.
-        let cpu = unsafe { bpf_get_smp_processor_id() };
-        let (generation, hash_seed) = match maps::ACTIVE.get_ptr(0) {
-            Some(active) => {
-                // SAFETY: the map has one entry, which lives as long as the program. Read whole and
-                // once, or a packet could see two generations.
-                let active = unsafe { active.read_volatile() };
-                (active.generation, active.hash_seed)
-            }
-            None => (0, 0),
+    pub(crate) fn of_arrival(context: &XdpContext) -> Option<Self> {
+        let generation = match maps::ACTIVE.get_ptr(0) {
+            // SAFETY: the map has one entry, which lives as long as the program. Read once, or a
+            // packet could see two generations.
+            Some(active) => unsafe { (&raw const (*active).generation).read_volatile() },
+            None => 0,
         };
+        let ifindex = u32::try_from(context.ingress_ifindex()).unwrap_or(u32::MAX);
+        let interface = if ifindex < MAX_IFINDEX {
+            maps::INTERFACES.get(ifindex).copied()
+        } else {
+            None
+        };
+        let cpu = this_cpu();
         Some(Self {
-            ifindex: u32::try_from(context.ingress_ifindex()).unwrap_or(u32::MAX),
+            interface: interface.unwrap_or(0),
             cpu,
             generation,
-            hash_seed,
             rules: MapRules::new(policy_slot(generation), cpu)?,
+        })
+    }
+
+    /// For the packet in this CPU's lanes.
+    #[inline(always)]
+    pub(crate) fn of_lanes() -> Option<Self> {
+        let cpu = this_cpu();
+        let mut rules = MapRules::new(0, cpu)?;
+        let generation = rules.lane(lane::GENERATION);
+        rules.slot = policy_slot(generation);
+        Some(Self {
+            interface: rules.lane(lane::INTERFACE).wrapping_add(1),
+            cpu,
+            generation,
+            rules,
         })
     }
 
@@ -59,6 +75,12 @@ impl MapTables {
     const fn slot(&self) -> u32 {
         policy_slot(self.generation)
     }
+}
+
+#[inline(always)]
+fn this_cpu() -> u32 {
+    // SAFETY: the helper takes no argument and cannot fail.
+    unsafe { bpf_get_smp_processor_id() }
 }
 
 impl Rules for MapTables {
@@ -81,16 +103,16 @@ impl Rules for MapTables {
     fn set_lane(&mut self, lane: u32, value: u32) {
         self.rules.set_lane(lane, value);
     }
-
-    #[inline(always)]
-    fn search(&mut self, used_sets: u32) -> Found {
-        Found(search_rules(self.slot(), self.cpu, used_sets))
-    }
 }
 
 impl Tables for MapTables {
     type Bucket = MapBucket;
     type Clock = KernelClock;
+
+    #[inline(always)]
+    fn generation(&self) -> u32 {
+        self.generation
+    }
 
     #[inline(always)]
     fn policy(&self) -> Option<PolicyHeader> {
@@ -102,10 +124,7 @@ impl Tables for MapTables {
 
     #[inline(always)]
     fn interface(&self) -> Option<u32> {
-        if self.ifindex >= MAX_IFINDEX {
-            return None;
-        }
-        maps::INTERFACES.get(self.ifindex)?.checked_sub(1)
+        self.interface.checked_sub(1)
     }
 
     #[inline(always)]
@@ -130,7 +149,7 @@ impl Tables for MapTables {
 
     #[inline(always)]
     fn hash_seed(&self) -> u64 {
-        self.hash_seed
+        maps::ACTIVE.get(0).map_or(0, |active| active.hash_seed)
     }
 
     #[inline(always)]
@@ -174,6 +193,14 @@ impl Tables for MapTables {
             bytes,
         );
     }
+}
+
+/// Goes over into the program at `place` of [`stormbolt_common::programs`]; comes back only if there is
+/// none.
+#[inline(always)]
+pub(crate) fn go_over(context: &XdpContext, place: u32) {
+    // SAFETY: nothing of this program is left to be done or dropped.
+    unsafe { maps::NEXT.tail_call(context, place) };
 }
 
 /// Leaves word of what the rules say for user space.

@@ -7,9 +7,10 @@ use aya::programs::{TestRun, TestRunOptions};
 use stormbolt_common::counters::{ClassCell, cell_index};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::police::SharedBucket;
+use stormbolt_common::programs;
 
 use super::error::DatapathError;
-use super::load::{Datapath, xdp_program};
+use super::load::{Datapath, load_next, load_program, xdp_program};
 use super::maps;
 use super::test_run::xdp_context;
 
@@ -27,10 +28,12 @@ impl Datapath {
         if self.can_explain {
             return Ok(());
         }
-        let name = maps::EXPLAIN_PROGRAM;
-        xdp_program(&mut self.ebpf, name)?
-            .load()
-            .map_err(|error| DatapathError::refused(name, error))?;
+        load_program(&mut self.ebpf, maps::EXPLAIN_PROGRAM)?;
+        load_next(
+            &mut self.ebpf,
+            maps::EXPLAIN_RULES_PROGRAM,
+            programs::EXPLAIN_RULES,
+        )?;
         self.can_explain = true;
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aya::maps::{Map, MapError};
+use aya::maps::{Map, MapError, ProgramArray};
 use aya::programs::Xdp;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use stormbolt_common::classifier::Block;
@@ -11,6 +11,7 @@ use stormbolt_common::explain::Explained;
 use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{Active, POLICY_SLOTS};
+use stormbolt_common::programs;
 
 use super::cpus::possible_cpus;
 use super::error::DatapathError;
@@ -63,9 +64,8 @@ impl Datapath {
             .map_max_entries(maps::SLOT_PACKETS, cpus * MAX_SLOTS)
             .load(object::data_path())
             .map_err(load_error)?;
-        xdp_program(&mut ebpf, maps::PROGRAM)?
-            .load()
-            .map_err(|error| DatapathError::refused(maps::PROGRAM, error))?;
+        load_program(&mut ebpf, maps::PROGRAM)?;
+        load_next(&mut ebpf, maps::RULES_PROGRAM, programs::RULES)?;
         let array = |name| {
             ebpf.map(name)
                 .ok_or(DatapathError::Missing { kind: "map", name })
@@ -133,6 +133,33 @@ impl Datapath {
     pub(super) fn program_mut(&mut self) -> Result<&mut Xdp, DatapathError> {
         xdp_program(&mut self.ebpf, maps::PROGRAM)
     }
+}
+
+/// Loads the XDP program `name`.
+pub(super) fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), DatapathError> {
+    xdp_program(ebpf, name)?
+        .load()
+        .map_err(|error| DatapathError::refused(name, error))
+}
+
+/// Loads a program that others go over into, at `place` ([`programs`]).
+pub(super) fn load_next(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    place: u32,
+) -> Result<(), DatapathError> {
+    load_program(ebpf, name)?;
+    let program = xdp_program(ebpf, name)?
+        .fd()
+        .and_then(|descriptor| Ok(descriptor.try_clone()?))
+        .map_err(DatapathError::program("open", name))?;
+    let map = ebpf.map_mut(maps::NEXT).ok_or(DatapathError::Missing {
+        kind: "map",
+        name: maps::NEXT,
+    })?;
+    ProgramArray::try_from(map)
+        .and_then(|mut next| next.set(place, &program, 0))
+        .map_err(DatapathError::map("write", maps::NEXT))
 }
 
 /// The XDP program `name` of a loaded object.

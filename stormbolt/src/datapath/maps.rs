@@ -1,7 +1,10 @@
 //! The names of maps and programs, as `stormbolt-ebpf/src/kernel/` defines them.
 
 pub(super) const PROGRAM: &str = "stormbolt";
+pub(super) const RULES_PROGRAM: &str = "stormbolt_rules";
 pub(super) const EXPLAIN_PROGRAM: &str = "explain";
+pub(super) const EXPLAIN_RULES_PROGRAM: &str = "explain_rules";
+pub(super) const NEXT: &str = "NEXT";
 pub(super) const ACTIVE: &str = "ACTIVE";
 pub(super) const INTERFACES: &str = "INTERFACES";
 pub(super) const POLICIES: &str = "POLICIES";

@@ -1,0 +1,8 @@
+//! The programs that others go over into by tail calls, by their place in a program array.
+
+/// Goes through the rules and on to the end, for the packet in the lanes.
+pub const RULES: u32 = 0;
+/// Says what the rules say, likewise.
+pub const EXPLAIN_RULES: u32 = 1;
+/// How many there are.
+pub const PROGRAMS: u32 = 2;
