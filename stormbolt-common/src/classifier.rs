@@ -257,8 +257,8 @@ impl Edge {
 /// | IPv4 | IPv6 | |
 /// |---|---|---|
 /// | 0 | 0 to 3 | addresses: IPv4 source in the lower half, destination in the upper one; IPv6 the source's upper and lower half, then the destination's |
-/// | 1 | 4 | ports, 16 bits each from the lowest: first source port, its span (last minus first), first destination port, its span |
-/// | 2 | 5 | 8 bits each: bits that do not count at the end of the source (IPv4), of the destination, protocol, [flags](conditions::flag) in their places; upper half: priority, 0 is served first |
+/// | 1 | 4 | ports, 16 bits each from the lowest: first and last source port, first and last destination port |
+/// | 2 | 5 | 8 bits each: bits that do not count at the end of the source (IPv4, 6 bits), of the destination (likewise), protocol, the bits of it that count; [flags](conditions::flag) in the places that are left; upper half: priority, 0 is served first |
 /// | 3 | 6 | lower half: verdict as in [`crate::policy`]; upper half: number of the rule's counter |
 /// | | 7 | 8 bits each: bits that do not count at the end of the source's upper half, of its lower half, of the destination's |
 ///
@@ -279,23 +279,12 @@ pub mod conditions {
 
     /// Flags of a condition, within the word that has them.
     pub mod flag {
-        /// Any source port is accepted, and none.
-        pub const ANY_SOURCE_PORT: u64 = 1 << 24;
-        /// Any destination port is accepted, and none.
-        pub const ANY_DESTINATION_PORT: u64 = 1 << 25;
-        /// Bit of [`ANY_PROTOCOL`].
-        pub const ANY_PROTOCOL_BIT: u32 = 26;
-        /// Any protocol is accepted.
-        pub const ANY_PROTOCOL: u64 = 1 << ANY_PROTOCOL_BIT;
+        /// Bit of [`PORTS`].
+        pub const PORTS_BIT: u32 = 6;
+        /// The packet must have ports. Without this flag every port is in the ranges, and none will do.
+        pub const PORTS: u64 = 1 << PORTS_BIT;
         /// The next place extends this condition.
-        pub const EXTENDED: u64 = 1 << 27;
-        /// Shift that takes [`ANY_SOURCE_PORT`] to bit 31.
-        pub const SOURCE_PORT_SHIFT: u32 = 7;
-        /// Shift that takes [`ANY_DESTINATION_PORT`] to bit 63.
-        pub const DESTINATION_PORT_SHIFT: u32 = 38;
-
-        const _: () = assert!(ANY_SOURCE_PORT << SOURCE_PORT_SHIFT == 1 << 31);
-        const _: () = assert!(ANY_DESTINATION_PORT << DESTINATION_PORT_SHIFT == 1 << 63);
+        pub const EXTENDED: u64 = 1 << 7;
     }
 
     /// Bits of an extension's last word.

@@ -115,25 +115,20 @@ impl Header {
     fn encode(&self, pieces: &ByField<Piece>, words: &mut Vec<u64>) {
         let piece = |lane| pieces.get(field(lane)).copied().unwrap_or(Piece::Any);
         let mut flags = if self.extended { flag::EXTENDED } else { 0 };
-        let mut port = |lane, any| match piece(lane) {
-            Piece::Any => {
-                flags |= any;
-                0
-            }
+        let mut port = |lane| match piece(lane) {
+            Piece::Any => u64::from(NO_PORT - 1) << 16,
             Piece::Between(Interval { first, last }) => {
-                let last = last.min(NO_PORT - 1);
-                u64::from(first & 0xffff) | u64::from(last.saturating_sub(first)) << 16
+                flags |= flag::PORTS;
+                u64::from(first & 0xffff) | u64::from(last.min(NO_PORT - 1)) << 16
             }
         };
-        let ports = port(lane::SOURCE_PORT, flag::ANY_SOURCE_PORT)
-            | port(lane::DESTINATION_PORT, flag::ANY_DESTINATION_PORT) << 32;
+        let ports = port(lane::SOURCE_PORT) | port(lane::DESTINATION_PORT) << 32;
         let protocol = match piece(lane::PROTOCOL) {
-            Piece::Between(Interval { first, last }) if first == last => u64::from(first),
-            // A range of protocols stands in the extension.
-            Piece::Any | Piece::Between(_) => {
-                flags |= flag::ANY_PROTOCOL;
-                0
+            Piece::Between(Interval { first, last }) if first == last => {
+                u64::from(first & 255) | 255 << 8
             }
+            // A range of protocols stands in the extension.
+            Piece::Any | Piece::Between(_) => 0,
         };
         let ignored = match self.family {
             Family::Ipv4 => {

@@ -42,9 +42,10 @@ pub(super) struct Packet {
     /// IPv4: the source in the lower half of the first word, the destination in the upper one. IPv6:
     /// the halves of the source, then those of the destination.
     addresses: [u64; 4],
-    /// Source port in the lower half, destination port in the upper one; 65,536 more without ports,
-    /// which is beyond what any condition accepts.
+    /// Source port in the lower half, destination port in the upper one.
     ports: u64,
+    /// One without ports, else zero.
+    no_ports: u64,
     protocol: u64,
 }
 
@@ -64,12 +65,11 @@ impl Packet {
                 half(destination + 2),
             ]
         };
-        let none = at(rules, lane::NO_PORTS);
-        let ports = at(rules, lane::SOURCE_PORT) | at(rules, lane::DESTINATION_PORT) << 32;
         Self {
             is_ipv4,
             addresses,
-            ports: ports | none << 16 | none << 48,
+            ports: at(rules, lane::SOURCE_PORT) | at(rules, lane::DESTINATION_PORT) << 32,
+            no_ports: at(rules, lane::NO_PORTS),
             protocol: at(rules, lane::PROTOCOL),
         }
     }
@@ -98,26 +98,24 @@ fn first_of<R: Rules, F: Layout>(
         if left == 0 {
             break;
         }
-        let condition = Words::at(rules, place)?;
-        let settings = condition.get(F::REST + 1);
+        let condition = F::condition(packet, rules.block(place >> 3)?, place)?;
+        let settings = condition.settings;
         if high(settings) >= best.priority {
             break;
         }
-        let mut wrong = F::addresses(packet, &condition, settings)
-            | transport(packet, condition.get(F::REST), settings);
+        let mut wrong = condition.addresses | transport(packet, condition.ports, settings);
         place = place.wrapping_add(F::WORDS);
         left -= 1;
         if settings & flag::EXTENDED != 0 {
-            wrong |= extended(rules, &Words::at(rules, place)?);
+            wrong |= extended(rules, half(rules.block(place >> 3)?, place)?);
             place = place.wrapping_add(F::WORDS);
             left = left.wrapping_sub(1);
         }
         if wrong == 0 {
-            let entry = condition.get(F::REST + 2);
             return Some(Best {
                 priority: high(settings),
-                verdict: low(entry),
-                counter: high(entry),
+                verdict: low(condition.entry),
+                counter: high(condition.entry),
             });
         }
     }
@@ -132,24 +130,38 @@ fn first_of<R: Rules, F: Layout>(
 trait Layout {
     /// Words of a condition.
     const WORDS: u32;
-    /// The word behind the addresses.
-    const REST: u32;
+    /// What the condition at `place`, which is in `block`, says.
+    fn condition(packet: &Packet, block: &Block, place: u32) -> Option<Condition>;
+}
+
+/// A condition, held against a packet as far as the addresses go.
+struct Condition {
     /// Zero where both addresses match.
-    fn addresses(packet: &Packet, condition: &Words<'_>, settings: u64) -> u64;
+    addresses: u64,
+    ports: u64,
+    settings: u64,
+    entry: u64,
 }
 
 enum Ipv4 {}
 
 impl Layout for Ipv4 {
     const WORDS: u32 = IPV4_WORDS;
-    const REST: u32 = 1;
 
     #[inline(always)]
-    fn addresses(packet: &Packet, condition: &Words<'_>, settings: u64) -> u64 {
-        let [addresses, ..] = packet.addresses;
-        let differs = addresses ^ condition.get(0);
+    fn condition(packet: &Packet, block: &Block, place: u32) -> Option<Condition> {
+        let &[addresses, ports, settings, entry] = half(block, place)?;
+        let [ours, ..] = packet.addresses;
+        let differs = ours ^ addresses;
         // At most 32 bits do not count, and the values have 64, so no shift is too long.
-        (differs & 0xffff_ffff) >> (settings & 63) | (differs >> 32) >> (settings >> 8 & 63)
+        let source = (differs & 0xffff_ffff) >> (settings & 63);
+        let destination = (differs >> 32) >> (settings >> 8 & 63);
+        Some(Condition {
+            addresses: source | destination,
+            ports,
+            settings,
+            entry,
+        })
     }
 }
 
@@ -157,43 +169,32 @@ enum Ipv6 {}
 
 impl Layout for Ipv6 {
     const WORDS: u32 = IPV6_WORDS;
-    const REST: u32 = 4;
 
     #[inline(always)]
-    fn addresses(packet: &Packet, condition: &Words<'_>, _settings: u64) -> u64 {
-        let ignored = condition.get(7);
-        let half = |value: u64, word: u32, shift: u32| {
+    fn condition(packet: &Packet, block: &Block, _place: u32) -> Option<Condition> {
+        let [a, b, c, d, ports, settings, entry, ignored] = block.words;
+        let half = |ours: u64, wanted: u64, shift: u32| {
             let ignored = ignored >> shift & 127;
             // In two steps, since one cannot shift by 64.
-            ((value ^ condition.get(word)) >> (ignored >> 1 & 63)) >> ((ignored + 1) >> 1 & 63)
+            ((ours ^ wanted) >> (ignored >> 1 & 63)) >> ((ignored + 1) >> 1 & 63)
         };
-        let [a, b, c, d] = packet.addresses;
-        half(a, 0, 0) | half(b, 1, 8) | half(c, 2, 16) | half(d, 3, 24)
-    }
-}
-
-/// The words of a condition, within their block.
-struct Words<'a> {
-    block: &'a Block,
-    first: u32,
-}
-
-impl<'a> Words<'a> {
-    #[inline(always)]
-    fn at<R: Rules>(rules: &'a R, place: u32) -> Option<Self> {
-        Some(Self {
-            block: rules.block(place >> 3)?,
-            first: place & 4,
+        let [of_a, of_b, of_c, of_d] = packet.addresses;
+        let source = half(of_a, a, 0) | half(of_b, b, 8);
+        let destination = half(of_c, c, 16) | half(of_d, d, 24);
+        Some(Condition {
+            addresses: source | destination,
+            ports,
+            settings,
+            entry,
         })
     }
+}
 
-    /// Word `word` of the condition.
-    #[inline(always)]
-    fn get(&self, word: u32) -> u64 {
-        // An IPv6 condition begins at a block, so no word of any is beyond.
-        let place = usize::try_from(self.first.wrapping_add(word) & 7).unwrap_or(0);
-        self.block.words.get(place).copied().unwrap_or(0)
-    }
+/// The half of a block that begins at `place`.
+#[inline(always)]
+fn half(block: &Block, place: u32) -> Option<&[u64; 4]> {
+    let (halves, _) = block.words.as_chunks();
+    halves.get(usize::try_from(place >> 2 & 1).ok()?)
 }
 
 /// A lane's value, 64 bits wide.
@@ -228,21 +229,17 @@ fn transport(packet: &Packet, ports: u64, settings: u64) -> u64 {
     const NUMBERS: u64 = 0x0000_ffff_0000_ffff;
     /// The highest bit of each half: set before a subtraction, it is gone where one had to borrow.
     const SPARE: u64 = 0x8000_0000_8000_0000;
-    let (first, span) = (ports & NUMBERS, ports >> 16 & NUMBERS);
-    let above = (packet.ports | SPARE) - first;
-    let room = (span | SPARE).wrapping_sub(above & !SPARE);
-    let inside = above & room;
-    let any = settings << flag::SOURCE_PORT_SHIFT & SPARE & u64::from(u32::MAX)
-        | settings << flag::DESTINATION_PORT_SHIFT & 1 << 63;
-    let protocol = (packet.protocol ^ settings >> 16) & 255;
-    // All ones unless any protocol will do.
-    let counts = (settings >> flag::ANY_PROTOCOL_BIT & 1).wrapping_sub(1);
-    !(inside | any) & SPARE | protocol & counts
+    let (first, last) = (ports & NUMBERS, ports >> 16 & NUMBERS);
+    let inside =
+        (packet.ports | SPARE).wrapping_sub(first) & (last | SPARE).wrapping_sub(packet.ports);
+    let protocol = (packet.protocol ^ settings >> 16) & settings >> 24 & 255;
+    let no_ports = settings >> flag::PORTS_BIT & packet.no_ports;
+    !inside & SPARE | protocol | no_ports
 }
 
 /// The fields that few rules look at: zero where they match.
 #[inline(always)]
-fn extended<R: Rules>(rules: &R, words: &Words<'_>) -> u64 {
+fn extended<R: Rules>(rules: &R, words: &[u64; 4]) -> u64 {
     let wide = |number: u32, word: u64, shift: u32| {
         let (first, last) = (word >> shift & 0xffff, word >> (shift + 16) & 0xffff);
         not_between(at(rules, number), first, last)
@@ -251,7 +248,7 @@ fn extended<R: Rules>(rules: &R, words: &Words<'_>) -> u64 {
         let (first, last) = (word >> shift & 255, word >> (shift + 8) & 255);
         not_between(at(rules, number), first, last)
     };
-    let (sets, sizes, small, bits) = (words.get(0), words.get(1), words.get(2), words.get(3));
+    let &[sets, sizes, small, bits] = words;
     let counts = |bit: u64| any(bits & bit);
     let flags = at(rules, lane::TCP_FLAGS);
     let not_as_given = any(flags & (small >> 32 & 255) ^ (small >> 40 & 255));
