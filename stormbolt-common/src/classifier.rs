@@ -22,6 +22,13 @@ pub struct Block {
 
 const _: () = assert!(size_of::<Block>() == 64 && align_of::<Block>() == 8);
 
+/// Blocks of the tables as the object says it; the loader puts the real number, a power of two, in its
+/// place. The tables are one value of one map, so that reading a word of them is one instruction and
+/// no lookup, and the size of a value is part of a map's type. No other number in the object is this.
+pub const BLOCKS_PLACEHOLDER: u32 = 0x0053_b017;
+/// The most blocks: the verifier takes offsets into a value below 512 MiB.
+pub const MAX_BLOCKS: u32 = 1 << 23;
+
 /// Header values that cuts look at, by their place in [`lane`].
 pub const LANES: usize = 20;
 

@@ -5,7 +5,7 @@ use crate::counters::{ClassCell, PacketCounter};
 use crate::explain::Explained;
 use crate::generator::{GeneratorSettings, GeneratorState};
 use crate::police::{ClassRate, SharedBucket};
-use crate::policy::{Active, FamilyRoots, PolicyHeader};
+use crate::policy::{Active, PolicyEntry};
 
 macro_rules! pod {
     ($($name:ty),+ $(,)?) => {$(
@@ -21,10 +21,9 @@ pod!(
     ClassCell,
     ClassRate,
     Explained,
-    FamilyRoots,
     GeneratorSettings,
     GeneratorState,
     PacketCounter,
-    PolicyHeader,
+    PolicyEntry,
     SharedBucket,
 );

@@ -47,19 +47,22 @@ pub const DESTINATION_SETS: u32 = 2;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FamilyRoots {
-    /// Trees of rules. The rule that counts is the one with the lowest priority of all that the
-    /// trees find.
+    /// Trees of rules, those that there are first. The rule that counts is the one with the lowest
+    /// priority of all that the trees find.
     pub rules: [Edge; TREES],
     /// The tree that gives the class of sets of an address; classes are numbers that the leaves
     /// compare.
     pub sets: Edge,
 }
 
-/// Index of the roots of IPv4, or else IPv6, in the table that holds the roots of the policies side by
-/// side.
-#[inline(always)]
-pub const fn roots_index(policy_slot: u32, is_ipv4: bool) -> u32 {
-    policy_slot * 2 + if is_ipv4 { 0 } else { 1 }
+/// A policy as the program finds it, one per slot.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyEntry {
+    /// What holds for the whole policy.
+    pub header: PolicyHeader,
+    /// The roots of IPv4, then of IPv6.
+    pub roots: [FamilyRoots; 2],
 }
 
 /// What a rule does with the packets that it matches.
@@ -80,4 +83,5 @@ pub const VERDICT_DROP: u32 = u32::MAX - 1;
 const _: () = assert!(size_of::<Active>() == 16 && align_of::<Active>() == 8);
 const _: () = assert!(size_of::<PolicyHeader>() == 16 && align_of::<PolicyHeader>() == 4);
 const _: () = assert!(size_of::<FamilyRoots>() == 40 && align_of::<FamilyRoots>() == 8);
+const _: () = assert!(size_of::<PolicyEntry>() == 96 && align_of::<PolicyEntry>() == 8);
 const _: () = assert!(size_of::<RuleEntry>() == 8 && align_of::<RuleEntry>() == 4);

@@ -96,8 +96,13 @@ impl Trees {
         let families = [&self.ipv4, &self.ipv6];
         for (trees, roots) in families.into_iter().zip(&mut compiled.roots) {
             roots.sets = place::place(&trees.sets, heap, &mut compiled.image)?;
-            for (rules, root) in trees.rules.iter().zip(&mut roots.rules) {
-                *root = place::place(rules, heap, &mut compiled.image)?;
+            let mut ahead = roots.rules.iter_mut();
+            for rules in &trees.rules {
+                let edge = place::place(rules, heap, &mut compiled.image)?;
+                // A packet stops at the first root that leads to nothing.
+                if let Some(root) = (edge != Edge::NOTHING).then(|| ahead.next()).flatten() {
+                    *root = edge;
+                }
             }
         }
         Ok(())

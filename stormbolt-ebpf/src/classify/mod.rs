@@ -76,6 +76,9 @@ fn best_of_trees<R: Rules>(rules: &mut R, used_sets: u32) -> Option<Best> {
     let mut best = Best::NOTHING;
     for tree in 0..TREES {
         let root = roots.get(tree).copied().unwrap_or(Edge::NOTHING);
+        if root == Edge::NOTHING {
+            break;
+        }
         let end = walk(rules, root, 0)?;
         if end.kind() == Kind::Leaf && end.priority_high() <= best.priority >> 16 {
             best = conditions::first(rules, end, &packet, best)?;

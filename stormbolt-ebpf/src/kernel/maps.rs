@@ -5,12 +5,12 @@
 
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap, ProgramArray};
 use aya_ebpf::macros::btf_map;
-use stormbolt_common::classifier::{Block, Lanes};
+use stormbolt_common::classifier::{BLOCKS_PLACEHOLDER, Block, Lanes};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::limits::{MAX_CELLS, MAX_CPUS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::{ClassRate, SharedBucket};
-use stormbolt_common::policy::{Active, FamilyRoots, POLICY_SLOTS, PolicyHeader};
+use stormbolt_common::policy::{Active, POLICY_SLOTS, PolicyEntry};
 use stormbolt_common::programs::PROGRAMS;
 
 /// `BPF_F_MMAPABLE`: user space reads and writes the array as memory.
@@ -37,13 +37,9 @@ pub(super) static ACTIVE: Array<Active, 1, MMAPABLE> = Array::new();
 #[btf_map]
 pub(super) static INTERFACES: Array<u32, { entries(MAX_IFINDEX) }, MMAPABLE> = Array::new();
 
-/// Per policy: its head.
+/// The policies.
 #[btf_map]
-pub(super) static POLICIES: Array<PolicyHeader, SLOTS> = Array::new();
-
-/// Per policy: the roots of its trees, per address family.
-#[btf_map]
-pub(super) static ROOTS: Array<FamilyRoots, { 2 * SLOTS }> = Array::new();
+pub(super) static POLICIES: Array<PolicyEntry, SLOTS> = Array::new();
 
 /// Per CPU: the header values of the packet that it has. User space gives the number of CPUs.
 #[btf_map]
@@ -53,9 +49,13 @@ pub(super) static LANES: Array<Lanes, 1> = Array::new();
 #[btf_map]
 pub(super) static RATES: Array<ClassRate, { SLOTS * entries(MAX_CELLS) }, MMAPABLE> = Array::new();
 
-/// The compiled rules and sets of all policies. User space gives the number of blocks.
+/// The compiled rules and sets of all policies, as one value.
 #[btf_map]
-pub(super) static BLOCKS: Array<Block, 1, MMAPABLE> = Array::new();
+pub(super) static BLOCKS: Array<[Block; entries(BLOCKS_PLACEHOLDER)], 1, MMAPABLE> = Array::new();
+
+/// The number of blocks, less one: a constant to the verifier. User space gives it.
+#[unsafe(no_mangle)]
+pub(super) static BLOCK_MASK: u32 = 0;
 
 /// Not read here: the kernel returns from a change to a map of maps only when no program can still
 /// see the state before it, and user space waits that way for packets to leave an old policy.

@@ -1,37 +1,71 @@
-//! The compiled rules, backed by maps.
+//! What a packet is held against: the rules of its policy, and the lanes of the CPU that has it.
 
-use stormbolt_common::classifier::{Block, Lanes};
-use stormbolt_common::policy::{FamilyRoots, roots_index};
+use stormbolt_common::classifier::{Block, Lanes, lane};
+use stormbolt_common::policy::{FamilyRoots, PolicyEntry, policy_slot};
 use stormbolt_ebpf::tables::Rules;
 
 use super::maps;
 
-/// The rules of one policy, and the packet of one CPU.
+/// The lanes of one CPU, and the rules once the packet has gone over to them.
 pub(super) struct MapRules {
-    pub(super) slot: u32,
     lanes: *mut Lanes,
+    tables: Option<RuleTables>,
+}
+
+/// The rules of one policy.
+#[derive(Clone, Copy)]
+pub(super) struct RuleTables {
+    pub(super) policy: &'static PolicyEntry,
+    blocks: *const Block,
+    /// Number of blocks, less one.
+    mask: u32,
 }
 
 impl MapRules {
-    /// `None`: the kernel has more CPUs than it said, so this one has no entry.
+    /// For a packet that has just come to `cpu`. `None`: the kernel has more CPUs than it said, so this
+    /// one has no entry.
     #[inline(always)]
-    pub(super) fn new(slot: u32, cpu: u32) -> Option<Self> {
+    pub(super) fn of_arrival(cpu: u32) -> Option<Self> {
         Some(Self {
-            slot,
             lanes: maps::LANES.get_ptr_mut(cpu)?,
+            tables: None,
         })
+    }
+
+    /// For the packet in the lanes of `cpu`.
+    #[inline(always)]
+    pub(super) fn of_lanes(cpu: u32) -> Option<Self> {
+        let mut rules = Self::of_arrival(cpu)?;
+        let slot = policy_slot(rules.lane(lane::GENERATION));
+        rules.tables = Some(RuleTables {
+            policy: maps::POLICIES.get(slot)?,
+            blocks: maps::BLOCKS.get_ptr(0)?.cast::<Block>(),
+            // SAFETY: it is a number that never changes. Its value is user space's, not the one that
+            // the compiler sees.
+            mask: unsafe { (&raw const maps::BLOCK_MASK).read_volatile() },
+        });
+        Some(rules)
+    }
+
+    #[inline(always)]
+    pub(super) fn policy(&self) -> Option<&PolicyEntry> {
+        Some(self.tables?.policy)
     }
 }
 
 impl Rules for MapRules {
     #[inline(always)]
     fn block(&self, index: u32) -> Option<&Block> {
-        maps::BLOCKS.get(index)
+        let tables = self.tables?;
+        let place = usize::try_from(index & tables.mask).ok()?;
+        // SAFETY: the value has one block more than the mask says, and no index below it is outside.
+        Some(unsafe { &*tables.blocks.add(place) })
     }
 
     #[inline(always)]
     fn roots(&self, is_ipv4: bool) -> Option<&FamilyRoots> {
-        maps::ROOTS.get(roots_index(self.slot, is_ipv4))
+        let [ipv4, ipv6] = &self.policy()?.roots;
+        Some(if is_ipv4 { ipv4 } else { ipv6 })
     }
 
     #[inline(always)]

@@ -52,7 +52,7 @@ impl MapTables {
             interface: interface.unwrap_or(0),
             cpu,
             generation,
-            rules: MapRules::new(policy_slot(generation), cpu)?,
+            rules: MapRules::of_arrival(cpu)?,
         })
     }
 
@@ -60,9 +60,8 @@ impl MapTables {
     #[inline(always)]
     pub(crate) fn of_lanes() -> Option<Self> {
         let cpu = this_cpu();
-        let mut rules = MapRules::new(0, cpu)?;
+        let rules = MapRules::of_lanes(cpu)?;
         let generation = rules.lane(lane::GENERATION);
-        rules.slot = policy_slot(generation);
         Some(Self {
             interface: rules.lane(lane::INTERFACE).wrapping_add(1),
             cpu,
@@ -116,10 +115,11 @@ impl Tables for MapTables {
 
     #[inline(always)]
     fn policy(&self) -> Option<PolicyHeader> {
-        if self.generation == 0 {
-            return None;
+        match self.rules.policy() {
+            Some(policy) => Some(policy.header),
+            None if self.generation == 0 => None,
+            None => Some(maps::POLICIES.get(self.slot())?.header),
         }
-        maps::POLICIES.get(self.slot()).copied()
     }
 
     #[inline(always)]

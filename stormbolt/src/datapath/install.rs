@@ -4,7 +4,7 @@ use aya::Pod;
 use aya::maps::{Array, ArrayOfMaps, MapData};
 use stormbolt_common::limits::{MAX_CELLS, rate_index};
 use stormbolt_common::police::ClassRate;
-use stormbolt_common::policy::{Active, PolicyHeader, policy_slot, roots_index};
+use stormbolt_common::policy::{Active, PolicyEntry, PolicyHeader, policy_slot};
 use stormbolt_control::compile::CompiledRules;
 
 use super::blocks;
@@ -33,10 +33,11 @@ impl Datapath {
     pub fn install(&mut self, tables: &PolicyTables) -> Result<(), DatapathError> {
         let slot = policy_slot(tables.header.generation);
         blocks::write(self.map_mut(maps::BLOCKS)?, &tables.compiled.image)?;
-        let [ipv4, ipv6] = tables.compiled.roots;
-        self.set_entry(maps::ROOTS, roots_index(slot, true), ipv4)?;
-        self.set_entry(maps::ROOTS, roots_index(slot, false), ipv6)?;
-        self.set_entry(maps::POLICIES, slot, tables.header)?;
+        let entry = PolicyEntry {
+            header: tables.header,
+            roots: tables.compiled.roots,
+        };
+        self.set_entry(maps::POLICIES, slot, entry)?;
         for cell in 0..MAX_CELLS {
             self.rates
                 .set(index(rate_index(slot, cell)), ClassRate::default());

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aya::maps::{Map, MapError, ProgramArray};
 use aya::programs::Xdp;
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use stormbolt_common::classifier::Block;
+use stormbolt_common::classifier::{Block, MAX_BLOCKS};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
@@ -18,9 +18,6 @@ use super::error::DatapathError;
 use super::mapped::MappedArray;
 use super::template::Templates;
 use super::{maps, object};
-
-/// Blocks of the tables at most: their words have indices of 32 bits.
-const MAX_BLOCKS: u32 = 1 << 28;
 
 /// The loaded program and its maps. Dropping it detaches and unloads everything.
 pub struct Datapath {
@@ -53,16 +50,17 @@ impl Datapath {
         let cpus = possible_cpus()?;
         let block = u64::try_from(size_of::<Block>()).unwrap_or(1);
         let blocks = u32::try_from(table_bytes.div_ceil(block)).unwrap_or(MAX_BLOCKS);
-        let blocks = blocks.clamp(1, MAX_BLOCKS);
+        let blocks = blocks.clamp(1, MAX_BLOCKS).next_power_of_two();
+        let mask = blocks - 1;
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(maps::CPUS, cpus)
             .map_max_entries(maps::LANES, cpus)
-            .map_max_entries(maps::BLOCKS, blocks)
             .map_max_entries(maps::CLASS_CELLS, cpus * MAX_CELLS)
             .map_max_entries(maps::RULE_COUNTERS, cpus * MAX_RULES)
             .map_max_entries(maps::OUTCOMES, cpus * OUTCOMES_PER_CPU)
             .map_max_entries(maps::SLOT_PACKETS, cpus * MAX_SLOTS)
-            .load(object::data_path())
+            .override_global(maps::BLOCK_MASK, &mask, true)
+            .load(&object::data_path_with(blocks)?)
             .map_err(load_error)?;
         load_program(&mut ebpf, maps::PROGRAM)?;
         load_next(&mut ebpf, maps::RULES_PROGRAM, programs::RULES)?;
