@@ -23,7 +23,7 @@ const CONDITION_COST: f64 = 0.15;
 /// Halvings of the items that a cut is expected to bring.
 const HALVINGS: f64 = 6.0;
 /// What memory as large as one condition per item costs, in cuts.
-const MEMORY_COST: f64 = 0.15;
+const MEMORY_COST: f64 = 0.04;
 /// The widest cuts, at the root and elsewhere, in bits.
 const ROOT_WIDTH: u32 = 16;
 const WIDTH: u32 = 8;

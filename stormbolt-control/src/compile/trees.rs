@@ -198,7 +198,7 @@ const SPECIFIC_IPV6: u32 = 24;
 /// One tree costs a packet less than four, where it does not take more than this many words an
 /// item, and some more. Many items would be tried in vain for too long.
 const ONE_TREE_WORDS: u64 = 16;
-const ONE_TREE_SPARE: u64 = 4096;
+const ONE_TREE_SPARE: u64 = 65_536;
 const ONE_TREE_ITEMS: usize = 20_000;
 
 /// Parts items by which of their addresses are specific: both, the destination, the source, neither.
