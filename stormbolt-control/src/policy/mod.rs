@@ -9,6 +9,7 @@ mod interface;
 mod kept;
 mod rule;
 mod set;
+mod set_edit;
 
 pub use class::{Class, CpuSet};
 pub use interface::{AttachMode, Interface};
@@ -16,6 +17,7 @@ pub use kept::kept_rules;
 pub use rule::{Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
 pub(crate) use set::differing_prefixes;
 pub use set::{MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Set, SetChange, SetChangeKind, set_changes};
+pub use set_edit::EditedSet;
 
 use std::sync::Arc;
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
-use super::documents::{Applied, ClassChange, DOCUMENT_VERSION, Problem};
+use super::documents::{Applied, ClassChange, DOCUMENT_VERSION, Problem, SetChange};
 use crate::daemon::DEFAULT_SOCKET;
 
 /// How long the daemon may take.
@@ -193,6 +193,19 @@ impl Client {
         let body = serde_json::to_string(change)
             .map_err(|error| ClientError::Answer(error.to_string()))?;
         document(&self.block_on(self.ask(Method::PATCH, &path, body, self.timeout))?)
+    }
+
+    /// Changes prefixes of set `name`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn patch_set(&self, name: &str, change: &SetChange) -> Result<Applied, ClientError> {
+        let path = format!("/v1/sets/{}", percent_encoded(name));
+        let body = serde_json::to_string(change)
+            .map_err(|error| ClientError::Answer(error.to_string()))?;
+        let timeout = self.timeout.max(POLICY_TIMEOUT);
+        document(&self.block_on(self.ask(Method::PATCH, &path, body, timeout))?)
     }
 
     async fn ask(

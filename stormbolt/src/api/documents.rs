@@ -192,7 +192,7 @@ pub struct CpuStatus {
     pub steered_packets_per_second: u64,
 }
 
-/// Answer of `PUT /v1/policy` and `PATCH /v1/classes/{name}`.
+/// Answer of `PUT /v1/policy` and of the changes of one class, rule or set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     /// [`DOCUMENT_VERSION`].
@@ -202,6 +202,10 @@ pub struct Applied {
     /// Sets that differ from those of the policy before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed_sets: Vec<ChangedSet>,
+    /// Prefixes that a change of a set named in vain: those to add that were in it, and those to
+    /// remove that were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged_prefixes: Option<usize>,
     /// What the daemon noticed about the policy without refusing it.
     pub warnings: Vec<Finding>,
 }
@@ -246,6 +250,18 @@ pub struct ClassChange {
     pub weight: Option<u32>,
     /// `0-1,3`; `none` to leave packets where they arrive.
     pub cpus: Option<String>,
+}
+
+/// Body of `PATCH /v1/sets/{name}`. A change that leaves the set as it is makes no new generation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetChange {
+    /// Prefixes and addresses that are in the set from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<String>,
+    /// Prefixes and addresses that are not in it from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
 }
 
 /// Body of every answer that is not a success.

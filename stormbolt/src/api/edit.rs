@@ -10,13 +10,14 @@ use thiserror::Error;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::spawn_blocking;
 
-use super::class_change::changed;
-use super::documents::{Applied, ChangedSet, ClassChange, DOCUMENT_VERSION};
+use super::documents::{Applied, ChangedSet, ClassChange, DOCUMENT_VERSION, SetChange};
 use super::problem::ApiError;
+use super::routes::change;
 use super::sets::changed_sets;
+use super::{class_change, set_change};
 use crate::causes::with_causes;
-use crate::config::{self, Finding, LoadError, Loaded};
-use crate::daemon::{BoxedError, Handle, Unanswered};
+use crate::config::{self, Finding, LoadError};
+use crate::daemon::{BoxedError, Handle, Running, Unanswered};
 
 /// How long a change waits for the one before it.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -133,7 +134,8 @@ impl Turn<'_> {
                 })
                 .await?);
         }
-        self.apply(loaded, source).await
+        self.apply(loaded.policy, loaded.warnings.findings(), source)
+            .await
     }
 
     /// Changes one class of the policy in force.
@@ -142,17 +144,46 @@ impl Turn<'_> {
         name: String,
         change: ClassChange,
     ) -> Result<Applied, ApiError> {
-        let policy: Policy = self
-            .handle
-            .ask(|running| running.machine().policy().clone())
-            .await?;
-        let loaded = blocking(move || changed(&policy, &name, &change)).await?;
-        self.apply(loaded, API.to_owned()).await
+        let (policy, _) = self.in_force().await?;
+        let loaded = blocking(move || class_change::changed(&policy, &name, &change)).await?;
+        self.apply(loaded.policy, loaded.warnings.findings(), API.to_owned())
+            .await
     }
 
-    async fn apply(&self, loaded: Loaded, source: String) -> Result<Applied, ApiError> {
-        let warnings = loaded.warnings.findings();
-        let policy = loaded.policy;
+    /// Changes prefixes of one set of the policy in force. `text` is a [`SetChange`], of which there
+    /// may be a lot.
+    pub(super) async fn change_set(&self, name: String, text: String) -> Result<Applied, ApiError> {
+        let (policy, generation) = self.in_force().await?;
+        let changed = blocking(move || {
+            let change: SetChange = change("set", &text)?;
+            set_change::changed(policy, &name, &change)
+        })
+        .await?;
+        let answer = match changed.policy {
+            Some(policy) => self.apply(policy, changed.warnings, API.to_owned()).await?,
+            None => applied(generation, Vec::new(), changed.warnings),
+        };
+        Ok(Applied {
+            unchanged_prefixes: Some(changed.unchanged),
+            ..answer
+        })
+    }
+
+    /// The policy in force and its generation. Copies neither rules nor sets.
+    async fn in_force(&self) -> Result<(Policy, u32), ApiError> {
+        let copy = |running: &mut Running| {
+            let machine = running.machine();
+            (machine.policy().clone(), machine.generation())
+        };
+        Ok(self.handle.ask(copy).await?)
+    }
+
+    async fn apply(
+        &self,
+        policy: Policy,
+        warnings: Vec<Finding>,
+        source: String,
+    ) -> Result<Applied, ApiError> {
         match self
             .handle
             .ask(move |running| {
@@ -177,6 +208,7 @@ fn applied(generation: u32, changed_sets: Vec<ChangedSet>, warnings: Vec<Finding
         version: DOCUMENT_VERSION,
         generation,
         changed_sets,
+        unchanged_prefixes: None,
         warnings,
     }
 }

@@ -9,6 +9,7 @@
 //! | GET | `/v1/policy` | the policy in force as TOML |
 //! | PUT | `/v1/policy?name=FILE&dry_run=true` | a policy file → [`documents::Applied`] |
 //! | PATCH | `/v1/classes/{name}` | [`documents::ClassChange`] → [`documents::Applied`] |
+//! | PATCH | `/v1/sets/{name}` | [`documents::SetChange`] → [`documents::Applied`] |
 //!
 //! A policy is complete: the daemon opens no file that a client names. `stormbolt apply` puts the files
 //! of sets into the text that it sends.
@@ -22,11 +23,15 @@ mod class_change;
 pub mod client;
 pub mod documents;
 mod edit;
+mod names;
 mod problem;
 mod routes;
 mod server;
+mod set_change;
 mod sets;
 
+#[cfg(test)]
+mod set_tests;
 #[cfg(test)]
 pub(crate) mod test_server;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, patch};
 use axum::{Json, Router};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::body;
@@ -51,6 +52,7 @@ pub fn router(editor: Editor) -> Router {
         .route("/v1/cpus", document(|running| running.machine().cpus()))
         .route("/v1/policy", get(get_policy).put(put_policy))
         .route("/v1/classes/{name}", patch(patch_class))
+        .route("/v1/sets/{name}", patch(patch_set))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(editor)
@@ -100,17 +102,35 @@ async fn patch_class(
 ) -> Result<Json<Applied>, ApiError> {
     let Path(name) =
         name.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let text = body::text(body, MAX_BODY).await?;
-    let change: ClassChange = serde_json::from_str(&text).map_err(|error| {
-        let message = format!("the body is not a change of a class: {error}");
-        ApiError::new(StatusCode::BAD_REQUEST, message)
-    })?;
+    let change: ClassChange = change("class", &body::text(body, MAX_BODY).await?)?;
     editor
         .turn()
         .await?
         .change_class(name, change)
         .await
         .map(Json)
+}
+
+async fn patch_set(
+    State(editor): State<Editor>,
+    name: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Json<Applied>, ApiError> {
+    let Path(name) =
+        name.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    // Before the body is read, which may be as large as a policy: only one at a time is in memory.
+    let turn = editor.turn().await?;
+    let limit = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
+    let text = body::text(body, limit).await?;
+    turn.change_set(name, text).await.map(Json)
+}
+
+/// Reads the body of a change of a `kind`.
+pub(super) fn change<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T, ApiError> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = format!("the body is not a change of a {kind}: {error}");
+        ApiError::new(StatusCode::BAD_REQUEST, message)
+    })
 }
 
 async fn not_found(uri: Uri) -> ApiError {

@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
 }
 
 /// `set bogons: 12 prefixes added, 3 removed`.
-fn changed_set(set: &ChangedSet, verb: &str) -> String {
+pub(super) fn changed_set(set: &ChangedSet, verb: &str) -> String {
     let name = printable(&set.name);
     let (added, removed) = (set.added_prefixes, set.removed_prefixes);
     match set.change.as_str() {

@@ -10,6 +10,7 @@ mod import;
 mod logging;
 pub(crate) mod output;
 mod run;
+mod set;
 mod show;
 pub(crate) mod table;
 
@@ -65,6 +66,7 @@ enum Command {
     Apply(apply::Args),
     Show(show::Args),
     Class(class::Args),
+    Set(set::Args),
     Import(import::Args),
     Demo(demo::Args),
 }
@@ -101,6 +103,7 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Apply(args) => apply::run(args, &cli.socket, output),
         Command::Show(args) => show::run(args, &cli.socket, output),
         Command::Class(args) => class::run(args, &cli.socket, output),
+        Command::Set(args) => set::run(args, &cli.socket, output),
         Command::Import(args) => import::run(args, output),
         Command::Demo(args) => demo::run(args, output),
     }

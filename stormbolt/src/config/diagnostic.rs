@@ -356,6 +356,11 @@ impl Problems {
         self.kept.len() >= MAX_PROBLEMS
     }
 
+    /// Whether nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     /// Whether there are errors.
     pub(super) fn failed(&self) -> bool {
         self.failed

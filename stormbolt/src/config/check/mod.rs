@@ -4,8 +4,10 @@ mod classes;
 mod conflicts;
 mod interfaces;
 mod policy;
+mod prefix_list;
 mod rules;
 mod set_prefixes;
 mod sets;
 
 pub(super) use policy::policy;
+pub(super) use prefix_list::{prefix_entries, prefix_lines};
