@@ -9,12 +9,13 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
-use super::documents::{Applied, ClassChange, DOCUMENT_VERSION, Problem, SetChange};
+use super::documents::{Applied, ClassChange, DOCUMENT_VERSION, Problem, RuleChange, SetChange};
 use crate::daemon::DEFAULT_SOCKET;
 
 /// How long the daemon may take.
@@ -190,9 +191,36 @@ impl Client {
     /// See [`ClientError`].
     pub fn patch_class(&self, name: &str, change: &ClassChange) -> Result<Applied, ClientError> {
         let path = format!("/v1/classes/{}", percent_encoded(name));
-        let body = serde_json::to_string(change)
-            .map_err(|error| ClientError::Answer(error.to_string()))?;
-        document(&self.block_on(self.ask(Method::PATCH, &path, body, self.timeout))?)
+        self.edit(Method::PATCH, &path, Some(change))
+    }
+
+    /// Adds a rule.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn post_rule(&self, change: &RuleChange) -> Result<Applied, ClientError> {
+        self.edit(Method::POST, "/v1/rules", Some(change))
+    }
+
+    /// Changes rule `name`, or moves it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn patch_rule(&self, name: &str, change: &RuleChange) -> Result<Applied, ClientError> {
+        let path = format!("/v1/rules/{}", percent_encoded(name));
+        self.edit(Method::PATCH, &path, Some(change))
+    }
+
+    /// Deletes rule `name`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn delete_rule(&self, name: &str) -> Result<Applied, ClientError> {
+        let path = format!("/v1/rules/{}", percent_encoded(name));
+        self.edit(Method::DELETE, &path, None::<&()>)
     }
 
     /// Changes prefixes of set `name`.
@@ -202,10 +230,20 @@ impl Client {
     /// See [`ClientError`].
     pub fn patch_set(&self, name: &str, change: &SetChange) -> Result<Applied, ClientError> {
         let path = format!("/v1/sets/{}", percent_encoded(name));
-        let body = serde_json::to_string(change)
-            .map_err(|error| ClientError::Answer(error.to_string()))?;
+        self.edit(Method::PATCH, &path, Some(change))
+    }
+
+    /// Changes one thing, after which the whole policy may have to be compiled anew.
+    fn edit(
+        &self,
+        method: Method,
+        path: &str,
+        change: Option<&impl Serialize>,
+    ) -> Result<Applied, ClientError> {
+        let body = change.map(serde_json::to_string).transpose();
+        let body = body.map_err(|error| ClientError::Answer(error.to_string()))?;
         let timeout = self.timeout.max(POLICY_TIMEOUT);
-        document(&self.block_on(self.ask(Method::PATCH, &path, body, timeout))?)
+        document(&self.block_on(self.ask(method, path, body.unwrap_or_default(), timeout))?)
     }
 
     async fn ask(

@@ -206,6 +206,10 @@ pub struct Applied {
     /// remove that were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unchanged_prefixes: Option<usize>,
+    /// Where the rule stands that was added, changed or moved, from 1; of one that was deleted, where
+    /// it stood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule_position: Option<usize>,
     /// What the daemon noticed about the policy without refusing it.
     pub warnings: Vec<Finding>,
 }
@@ -262,6 +266,26 @@ pub struct SetChange {
     /// Prefixes and addresses that are not in it from now on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<String>,
+}
+
+/// Body of `POST /v1/rules` and `PATCH /v1/rules/{name}`. At most one of `before`, `after` and
+/// `position` is given; without, a new rule comes last and another one stays where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleChange {
+    /// Keys and values as below `[[rule]]` in a policy file; `null` takes a key away. A new rule must
+    /// have a `name`.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub rule: serde_json::Map<String, serde_json::Value>,
+    /// Name of the rule that it stands right before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Name of the rule that it stands right behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Its position then, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<usize>,
 }
 
 /// Body of every answer that is not a success.

@@ -10,11 +10,10 @@ use thiserror::Error;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::spawn_blocking;
 
-use super::documents::{Applied, ChangedSet, ClassChange, DOCUMENT_VERSION, SetChange};
+use super::class_change;
+use super::documents::{Applied, ChangedSet, ClassChange, DOCUMENT_VERSION};
 use super::problem::ApiError;
-use super::routes::change;
 use super::sets::changed_sets;
-use super::{class_change, set_change};
 use crate::causes::with_causes;
 use crate::config::{self, Finding, LoadError};
 use crate::daemon::{BoxedError, Handle, Running, Unanswered};
@@ -38,6 +37,18 @@ pub struct Editor {
 pub(super) struct Turn<'e> {
     handle: &'e Handle,
     _guard: MutexGuard<'e, ()>,
+}
+
+/// What became of a policy that was changed in one thing.
+#[derive(Default)]
+pub(super) struct Edited {
+    /// Nothing when it stays as it is.
+    pub(super) policy: Option<Policy>,
+    pub(super) warnings: Vec<Finding>,
+    /// [`Applied::unchanged_prefixes`].
+    pub(super) unchanged_prefixes: Option<usize>,
+    /// [`Applied::rule_position`].
+    pub(super) rule_position: Option<usize>,
 }
 
 /// Why the policy file was not loaded again.
@@ -144,27 +155,33 @@ impl Turn<'_> {
         name: String,
         change: ClassChange,
     ) -> Result<Applied, ApiError> {
-        let (policy, _) = self.in_force().await?;
-        let loaded = blocking(move || class_change::changed(&policy, &name, &change)).await?;
-        self.apply(loaded.policy, loaded.warnings.findings(), API.to_owned())
-            .await
+        self.edit(move |policy| {
+            let loaded = class_change::changed(&policy, &name, &change)?;
+            Ok(Edited {
+                policy: Some(loaded.policy),
+                warnings: loaded.warnings.findings(),
+                ..Edited::default()
+            })
+        })
+        .await
     }
 
-    /// Changes prefixes of one set of the policy in force. `text` is a [`SetChange`], of which there
-    /// may be a lot.
-    pub(super) async fn change_set(&self, name: String, text: String) -> Result<Applied, ApiError> {
+    /// Changes one thing of the policy in force. `edit` gets a copy that shares all rules and sets
+    /// with it, and should leave as many shared as it can: what is shared need not be compared.
+    pub(super) async fn edit<F>(&self, edit: F) -> Result<Applied, ApiError>
+    where
+        F: FnOnce(Policy) -> Result<Edited, ApiError> + Send + 'static,
+    {
         let (policy, generation) = self.in_force().await?;
-        let changed = blocking(move || {
-            let change: SetChange = change("set", &text)?;
-            set_change::changed(policy, &name, &change)
-        })
-        .await?;
-        let answer = match changed.policy {
-            Some(policy) => self.apply(policy, changed.warnings, API.to_owned()).await?,
-            None => applied(generation, Vec::new(), changed.warnings),
+        let edited = blocking(move || edit(policy)).await?;
+        let warnings = edited.warnings;
+        let answer = match edited.policy {
+            Some(policy) => self.apply(policy, warnings, API.to_owned()).await?,
+            None => applied(generation, Vec::new(), warnings),
         };
         Ok(Applied {
-            unchanged_prefixes: Some(changed.unchanged),
+            unchanged_prefixes: edited.unchanged_prefixes,
+            rule_position: edited.rule_position,
             ..answer
         })
     }
@@ -209,6 +226,7 @@ fn applied(generation: u32, changed_sets: Vec<ChangedSet>, warnings: Vec<Finding
         generation,
         changed_sets,
         unchanged_prefixes: None,
+        rule_position: None,
         warnings,
     }
 }

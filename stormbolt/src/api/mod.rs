@@ -9,6 +9,8 @@
 //! | GET | `/v1/policy` | the policy in force as TOML |
 //! | PUT | `/v1/policy?name=FILE&dry_run=true` | a policy file → [`documents::Applied`] |
 //! | PATCH | `/v1/classes/{name}` | [`documents::ClassChange`] → [`documents::Applied`] |
+//! | POST | `/v1/rules` | [`documents::RuleChange`] → [`documents::Applied`] |
+//! | PATCH, DELETE | `/v1/rules/{name}` | [`documents::RuleChange`], nothing → [`documents::Applied`] |
 //! | PATCH | `/v1/sets/{name}` | [`documents::SetChange`] → [`documents::Applied`] |
 //!
 //! A policy is complete: the daemon opens no file that a client names. `stormbolt apply` puts the files
@@ -26,10 +28,13 @@ mod edit;
 mod names;
 mod problem;
 mod routes;
+mod rule_change;
 mod server;
 mod set_change;
 mod sets;
 
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod set_tests;
 #[cfg(test)]

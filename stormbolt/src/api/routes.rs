@@ -15,6 +15,7 @@ use super::documents::{Applied, ClassChange};
 use super::edit::{Editor, blocking};
 use super::problem::ApiError;
 use super::sets::sets;
+use super::{rule_change, set_change};
 use crate::config::{MAX_FILE_BYTES, to_toml};
 use crate::daemon::Running;
 
@@ -44,7 +45,11 @@ pub fn router(editor: Editor) -> Router {
             "/v1/classes",
             document(|running| running.machine().classes()),
         )
-        .route("/v1/rules", document(|running| running.machine().rules()))
+        .route(
+            "/v1/rules",
+            document(|running| running.machine().rules()).post(post_rule),
+        )
+        .route("/v1/rules/{name}", patch(patch_rule).delete(delete_rule))
         .route(
             "/v1/sets",
             document(|running| sets(running.machine().policy())),
@@ -100,8 +105,7 @@ async fn patch_class(
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
-    let Path(name) =
-        name.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let name = named(name)?;
     let change: ClassChange = change("class", &body::text(body, MAX_BODY).await?)?;
     editor
         .turn()
@@ -116,17 +120,57 @@ async fn patch_set(
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
-    let Path(name) =
-        name.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let name = named(name)?;
     // Before the body is read, which may be as large as a policy: only one at a time is in memory.
     let turn = editor.turn().await?;
     let limit = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
     let text = body::text(body, limit).await?;
-    turn.change_set(name, text).await.map(Json)
+    turn.edit(move |policy| set_change::changed(policy, &name, &change("set", &text)?))
+        .await
+        .map(Json)
+}
+
+async fn post_rule(State(editor): State<Editor>, body: Body) -> Result<Json<Applied>, ApiError> {
+    let change = change("rule", &body::text(body, MAX_BODY).await?)?;
+    let turn = editor.turn().await?;
+    turn.edit(move |policy| rule_change::added(policy, &change))
+        .await
+        .map(Json)
+}
+
+async fn patch_rule(
+    State(editor): State<Editor>,
+    name: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Json<Applied>, ApiError> {
+    let name = named(name)?;
+    let change = change("rule", &body::text(body, MAX_BODY).await?)?;
+    let turn = editor.turn().await?;
+    turn.edit(move |policy| rule_change::changed(policy, &name, &change))
+        .await
+        .map(Json)
+}
+
+async fn delete_rule(
+    State(editor): State<Editor>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<Applied>, ApiError> {
+    let name = named(name)?;
+    let turn = editor.turn().await?;
+    turn.edit(move |policy| rule_change::removed(policy, &name))
+        .await
+        .map(Json)
+}
+
+/// The name at the end of an address.
+fn named(name: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+    let Path(name) =
+        name.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    Ok(name)
 }
 
 /// Reads the body of a change of a `kind`.
-pub(super) fn change<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T, ApiError> {
+fn change<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T, ApiError> {
     serde_json::from_str(text).map_err(|error| {
         let message = format!("the body is not a change of a {kind}: {error}");
         ApiError::new(StatusCode::BAD_REQUEST, message)

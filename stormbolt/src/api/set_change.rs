@@ -7,18 +7,10 @@ use ipnet::IpNet;
 use stormbolt_control::policy::{EditedSet, MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Policy};
 
 use super::documents::SetChange;
+use super::edit::Edited;
 use super::names::unknown;
 use super::problem::ApiError;
 use crate::config::{self, Finding, Severity};
-
-/// What became of the policy.
-pub(super) struct ChangedPolicy {
-    /// Shares all but the set with the policy before it. Nothing if the set stays as it is.
-    pub(super) policy: Option<Policy>,
-    pub(super) warnings: Vec<Finding>,
-    /// Prefixes that were there, or not there, already.
-    pub(super) unchanged: usize,
-}
 
 /// Adds and removes what `change` names in set `name`. Nothing is copied but that set.
 ///
@@ -30,7 +22,7 @@ pub(super) fn changed(
     mut policy: Policy,
     name: &str,
     change: &SetChange,
-) -> Result<ChangedPolicy, ApiError> {
+) -> Result<Edited, ApiError> {
     let total: usize = policy.sets.iter().map(|set| set.prefixes.len()).sum();
     let Some(set) = policy.sets.iter_mut().find(|set| set.name == name) else {
         let names = policy.sets.iter().map(|set| set.name.as_str());
@@ -76,10 +68,11 @@ pub(super) fn changed(
     if differs {
         *set = Arc::new(edited);
     }
-    Ok(ChangedPolicy {
+    Ok(Edited {
         policy: differs.then_some(policy),
         warnings,
-        unchanged,
+        unchanged_prefixes: Some(unchanged),
+        ..Edited::default()
     })
 }
 

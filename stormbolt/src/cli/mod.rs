@@ -9,11 +9,15 @@ pub(crate) mod format;
 mod import;
 mod logging;
 pub(crate) mod output;
+mod rule;
+mod rule_keys;
 mod run;
 mod set;
 mod show;
 pub(crate) mod table;
 
+#[cfg(test)]
+mod edit_tests;
 #[cfg(test)]
 mod tests;
 
@@ -66,6 +70,7 @@ enum Command {
     Apply(apply::Args),
     Show(show::Args),
     Class(class::Args),
+    Rule(rule::Args),
     Set(set::Args),
     Import(import::Args),
     Demo(demo::Args),
@@ -103,6 +108,7 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Apply(args) => apply::run(args, &cli.socket, output),
         Command::Show(args) => show::run(args, &cli.socket, output),
         Command::Class(args) => class::run(args, &cli.socket, output),
+        Command::Rule(args) => rule::run(args, &cli.socket, output),
         Command::Set(args) => set::run(args, &cli.socket, output),
         Command::Import(args) => import::run(args, output),
         Command::Demo(args) => demo::run(args, output),

@@ -82,14 +82,7 @@ impl<'t> Document<'t> {
     /// Reads TOML text. `None` when it cannot be judged any further: it is not TOML, or of
     /// another version.
     pub(super) fn read(text: &'t str, problems: &mut Problems) -> Option<Self> {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            problems.add(syntax_problem(text, error));
-        }
-        if !errors.is_empty() {
-            return None;
-        }
-        let mut root = Section::new("", table.into_inner());
+        let mut root = Section::new("", table(text, problems)?);
         check_version(root.field("version", problems), problems)?;
         let interval = root
             .section("controller", problems)
@@ -111,6 +104,14 @@ impl<'t> Document<'t> {
         root.finish(problems);
         Some(document)
     }
+}
+
+fn table<'t>(text: &'t str, problems: &mut Problems) -> Option<DeTable<'t>> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        problems.add(syntax_problem(text, error));
+    }
+    errors.is_empty().then(|| table.into_inner())
 }
 
 fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
@@ -211,6 +212,14 @@ impl<'t> SetEntry<'t> {
 }
 
 impl RuleEntry {
+    /// Reads a text that is nothing but the keys of one rule. `None` when it is not TOML.
+    pub(super) fn alone(text: &str, problems: &mut Problems) -> Option<Self> {
+        let mut section = Section::new("[[rule]]", table(text, problems)?);
+        let entry = Self::read(0..text.len(), &mut section, problems);
+        section.finish(problems);
+        Some(entry)
+    }
+
     fn read(span: Span, section: &mut Section<'_>, problems: &mut Problems) -> Self {
         Self {
             span,

@@ -33,7 +33,11 @@ pub fn to_toml(policy: &Policy) -> String {
         write_set(&mut out, set);
     }
     for (index, rule) in policy.rules.iter().enumerate() {
-        write_rule(&mut out, policy, index + 1, rule);
+        out.header("[[rule]]");
+        if rule.name != format!("rule {}", index + 1) {
+            out.text("name", &rule.name);
+        }
+        write_rule(&mut out, policy, rule);
     }
     out.header("[default]");
     out.text("class", class_name(policy, policy.default_class));
@@ -44,6 +48,15 @@ pub fn to_toml(policy: &Policy) -> String {
             Malformed::Pass => "pass",
         },
     );
+    out.0
+}
+
+/// Writes the keys of a rule of `policy`, as they stand below `[[rule]]`; [`super::parse_rule`] reads
+/// them back as an equal rule.
+pub fn rule_to_toml(policy: &Policy, rule: &Rule) -> String {
+    let mut out = Writer(String::new());
+    out.text("name", &rule.name);
+    write_rule(&mut out, policy, rule);
     out.0
 }
 
@@ -109,7 +122,8 @@ fn write_set(out: &mut Writer, set: &Set) {
     out.0.push_str("'''\n");
 }
 
-fn write_rule(out: &mut Writer, policy: &Policy, number: usize, rule: &Rule) {
+/// All keys but the name.
+fn write_rule(out: &mut Writer, policy: &Policy, rule: &Rule) {
     let RuleMatch {
         source,
         destination,
@@ -124,10 +138,6 @@ fn write_rule(out: &mut Writer, policy: &Policy, number: usize, rule: &Rule) {
         length,
         interface,
     } = &rule.matches;
-    out.header("[[rule]]");
-    if rule.name != format!("rule {number}") {
-        out.text("name", &rule.name);
-    }
     write_addresses(out, policy, "src", source.as_ref());
     write_addresses(out, policy, "dst", destination.as_ref());
     out.optional("src-port", source_port.as_ref(), range);

@@ -14,6 +14,7 @@ mod fields;
 mod load;
 mod negation;
 mod numbers;
+mod one_rule;
 mod position;
 mod prefix_list;
 mod prefixes;
@@ -26,8 +27,9 @@ pub mod units;
 mod tests;
 
 pub use diagnostic::{Finding, Label, PolicyError, Problem, Report, Severity};
-pub use export::to_toml;
+pub use export::{rule_to_toml, to_toml};
 pub use load::{LoadError, Loaded, MAX_FILE_BYTES, load, parse};
+pub use one_rule::parse_rule;
 pub use prefix_list::{PrefixFileError, PrefixList, load_prefixes, parse_prefixes};
 pub use render::render;
 pub use set_files::SetFileError;

@@ -15,7 +15,7 @@ use stormbolt_control::policy::{
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
-use crate::config::{parse, render, to_toml};
+use crate::config::{parse, parse_rule, render, rule_to_toml, to_toml};
 
 const EXAMPLE: &str = include_str!("../../../../docs/examples/game-server.toml");
 const CAPACITY: u64 = 100_000_000_000;
@@ -370,6 +370,17 @@ proptest! {
         match parse("export.toml", &text) {
             Ok(loaded) => prop_assert_eq!(loaded.policy, policy),
             Err(error) => prop_assert!(false, "{}\n{}", render(&error, false), text),
+        }
+    }
+
+    #[test]
+    fn every_rule_is_read_back_on_its_own(policy in policy()) {
+        for rule in &policy.rules {
+            let text = rule_to_toml(&policy, rule);
+            match parse_rule("rule", &text, &policy) {
+                Ok((read, _)) => prop_assert_eq!(&read, rule),
+                Err(error) => prop_assert!(false, "{}\n{}", render(&error, false), text),
+            }
         }
     }
 
