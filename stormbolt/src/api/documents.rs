@@ -39,6 +39,28 @@ pub struct Status {
     pub notices: Vec<String>,
 }
 
+/// Answer of `GET /v1/progress`, which comes at once even when the daemon is too busy for all else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// The policy that is being compiled; nothing most of the time.
+    pub compiling: Option<CompilingStatus>,
+}
+
+/// A policy that is being compiled. How much is left is not known before the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompilingStatus {
+    /// For how long.
+    pub elapsed_milliseconds: u64,
+    /// Its rules.
+    pub rule_count: u64,
+    /// What its tables take so far.
+    pub table_bytes: u64,
+    /// What they may take at most.
+    pub table_limit_bytes: u64,
+}
+
 /// Answer of `GET /v1/interfaces`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interfaces {

@@ -16,7 +16,7 @@ use super::problem::ApiError;
 use super::sets::changed_sets;
 use crate::causes::with_causes;
 use crate::config::{self, Finding, LoadError};
-use crate::daemon::{BoxedError, Handle, Running, Unanswered};
+use crate::daemon::{BoxedError, Cancel, Handle, Running, Unanswered, given_up};
 
 /// How long a change waits for the one before it.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -106,7 +106,7 @@ impl Editor {
         warnings.lines().for_each(|line| tracing::warn!("{line}"));
         let applied = self
             .handle
-            .ask(move |running| running.apply(loaded.policy, &source))
+            .ask(move |running| running.apply(loaded.policy, &source, &Cancel::default()))
             .await?;
         applied.map_err(ReloadError::Apply)
     }
@@ -201,16 +201,20 @@ impl Turn<'_> {
         warnings: Vec<Finding>,
         source: String,
     ) -> Result<Applied, ApiError> {
+        // Whoever asked goes away by closing the connection, which drops what waits here.
+        let cancel = Cancel::default();
+        let _gone = cancel.on_drop();
         match self
             .handle
             .ask(move |running| {
                 let sets = changed_sets(running.machine().policy(), &policy);
-                let generation = running.apply(policy, &source)?;
+                let generation = running.apply(policy, &source, &cancel)?;
                 Ok::<_, BoxedError>((generation, sets))
             })
             .await?
         {
             Ok((generation, sets)) => Ok(applied(generation, sets, warnings)),
+            Err(error) if given_up(error.as_ref()) => Err(Unanswered::Stopping.into()),
             Err(error) => {
                 let reason = with_causes(error.as_ref());
                 let message = format!("this machine cannot run the policy: {reason}");

@@ -5,7 +5,7 @@
 //!
 //! | | | |
 //! |---|---|---|
-//! | GET | `/v1/status`, `/v1/interfaces`, `/v1/classes`, `/v1/rules`, `/v1/sets`, `/v1/cpus` | [`documents`] |
+//! | GET | `/v1/status`, `/v1/interfaces`, `/v1/classes`, `/v1/rules`, `/v1/sets`, `/v1/cpus`, `/v1/progress` | [`documents`] |
 //! | GET | `/v1/policy` | the policy in force as TOML |
 //! | PUT | `/v1/policy?name=FILE&dry_run=true` | a policy file → [`documents::Applied`] |
 //! | PATCH | `/v1/classes/{name}` | [`documents::ClassChange`] → [`documents::Applied`] |
@@ -15,6 +15,9 @@
 //!
 //! A policy is complete: the daemon opens no file that a client names. `stormbolt apply` puts the files
 //! of sets into the text that it sends.
+//!
+//! Whoever closes the connection before the answer gives the change up: what is still being compiled
+//! then does not come into force.
 //!
 //! Every other answer is a [`documents::Problem`]: 400 for what cannot be read, 404 and 405 for what
 //! is not there, 408 and 413 for bodies that are too slow or too large, 409 for a policy that this
@@ -33,6 +36,8 @@ mod server;
 mod set_change;
 mod sets;
 
+#[cfg(test)]
+mod progress_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]

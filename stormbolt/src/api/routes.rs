@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::body;
-use super::documents::{Applied, ClassChange};
+use super::documents::{Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Progress};
 use super::edit::{Editor, blocking};
 use super::problem::ApiError;
 use super::sets::sets;
@@ -55,6 +55,7 @@ pub fn router(editor: Editor) -> Router {
             document(|running| sets(running.machine().policy())),
         )
         .route("/v1/cpus", document(|running| running.machine().cpus()))
+        .route("/v1/progress", get(get_progress))
         .route("/v1/policy", get(get_policy).put(put_policy))
         .route("/v1/classes/{name}", patch(patch_class))
         .route("/v1/sets/{name}", patch(patch_set))
@@ -71,6 +72,20 @@ where
     get(move |State(editor): State<Editor>| async move {
         let found = editor.handle().ask(move |running| read(running)).await;
         found.map(Json).map_err(ApiError::from)
+    })
+}
+
+/// Does not ask the machine's thread, which is busy when there is something to tell.
+async fn get_progress(State(editor): State<Editor>) -> Json<Progress> {
+    let compiling = editor.handle().activity().compiling();
+    Json(Progress {
+        version: DOCUMENT_VERSION,
+        compiling: compiling.map(|compiling| CompilingStatus {
+            elapsed_milliseconds: compiling.milliseconds,
+            rule_count: compiling.rules,
+            table_bytes: compiling.bytes,
+            table_limit_bytes: compiling.budget,
+        }),
     })
 }
 

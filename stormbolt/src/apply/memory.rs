@@ -5,21 +5,25 @@ use stormbolt_control::compile::{
 };
 use stormbolt_control::units::Nanoseconds;
 
+use super::error::ApplyError;
 use crate::daemon::clock;
 
 /// How long rules may take to compile. A hundred thousand take about a second; what takes longer than
 /// this is made to.
 const PATIENCE: Nanoseconds = Nanoseconds::from_millis(60_000);
 
-/// Gives a compilation up when it takes too long.
-struct Deadline {
+/// Gives a compilation up when it takes too long, or `watch` wants to.
+struct Deadline<'w> {
     /// In ns of the daemon's clock.
     until: u64,
+    watch: &'w mut dyn Watch,
+    given_up: bool,
 }
 
-impl Watch for Deadline {
-    fn interrupted(&mut self, _: Progress) -> bool {
-        clock::now().0 > self.until
+impl Watch for Deadline<'_> {
+    fn interrupted(&mut self, progress: Progress) -> bool {
+        self.given_up = self.watch.interrupted(progress);
+        self.given_up || clock::now().0 > self.until
     }
 }
 
@@ -39,15 +43,29 @@ impl TableMemory {
         }
     }
 
+    /// Bytes that one policy may take.
+    pub(super) fn budget(&self) -> u64 {
+        self.compiler.budget()
+    }
+
     /// Compiles rules beside those in force.
     ///
     /// # Errors
-    /// They do not fit.
-    pub(super) fn compile(&mut self, input: Input<'_>) -> Result<CompiledRules, CompileError> {
+    /// They do not fit, or `watch` wanted to give up.
+    pub(super) fn compile(
+        &mut self,
+        input: Input<'_>,
+        watch: &mut dyn Watch,
+    ) -> Result<CompiledRules, ApplyError> {
         let mut deadline = Deadline {
             until: clock::now().0.saturating_add(PATIENCE.0),
+            watch,
+            given_up: false,
         };
-        self.compiler.compile(input, &mut deadline)
+        match self.compiler.compile(input, &mut deadline) {
+            Err(CompileError::Interrupted) if deadline.given_up => Err(ApplyError::GivenUp),
+            compiled => Ok(compiled?),
+        }
     }
 
     /// What [`TableMemory::compile`] gave is in force, and no packet is in what was before it.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::exit::Exit;
 use super::format::counted;
 use super::output::Output;
+use super::progress::ShownProgress;
 use super::table::printable;
 use crate::api::client::Client;
 use crate::api::documents::ChangedSet;
@@ -17,6 +18,8 @@ use crate::config;
     long_about = "Puts a policy file into force, as a whole: every packet sees the old policy or \
         the new one, never a mixture. If the policy is not valid, or this machine cannot run it, \
         the old one stays in force. Files that sets name are read here, not by the daemon.\n\n\
+        Compiling a hundred thousand rules takes a second or two; what takes longer shows how far it \
+        is. Ctrl-C gives it up, and the old policy stays in force.\n\n\
         It holds until the daemon ends: that starts with its own policy file again.",
     after_long_help = "Example:\n  sudo stormbolt apply --dry-run policy.toml\n  \
         sudo stormbolt apply policy.toml"
@@ -42,7 +45,11 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
     };
     let name = std::path::absolute(&args.file).unwrap_or_else(|_| args.file.clone());
     let name = name.display().to_string();
-    let applied = Client::new(socket)?.put_policy(&name, text, args.dry_run)?;
+    let mut shown = ShownProgress::on(std::io::stderr());
+    let applied = Client::new(socket)?
+        .put_policy_watched(&name, text, args.dry_run, |compiling| shown.show(compiling));
+    shown.clear();
+    let applied = applied?;
     let generation = applied.generation;
     output.write_all(loaded.warnings.render(output.style.colour).as_bytes())?;
     let verb = if args.dry_run { "would be " } else { "" };

@@ -9,6 +9,7 @@ pub(crate) mod format;
 mod import;
 mod logging;
 pub(crate) mod output;
+mod progress;
 mod rule;
 mod rule_keys;
 mod run;

@@ -45,8 +45,8 @@ pub(super) fn run(args: &Args, socket: &Path) -> anyhow::Result<Exit> {
     let memory = args.table_memory;
     // Nobody outside may know which flows share a slot.
     let seed = RandomState::new().build_hasher().finish();
-    daemon::run(&options, move |policy| {
-        Ok(Engine::start(policy, seed, memory)?)
+    daemon::run(&options, move |policy, watch| {
+        Ok(Engine::start_watched(policy, seed, memory, watch)?)
     })?;
     Ok(Exit::Done)
 }
