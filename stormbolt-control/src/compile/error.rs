@@ -30,8 +30,8 @@ pub enum CompileError {
     },
     /// The tables are too small.
     #[error(
-        "the rules and sets need {} of table memory, but there are {}; most go to {}; start \
-         the daemon with a larger --table-memory, or simplify these",
+        "the rules and sets need {} of table memory, but there are {}; most go to {}; start the daemon \
+         with a larger --table-memory or `[tables] memory`, or simplify these",
         bytes(*needed),
         bytes(*budget),
         costs(most)

@@ -30,6 +30,9 @@ use crate::units::Nanoseconds;
 pub struct Policy {
     /// The controller's period Δt, 10 ms to 10 s.
     pub interval: Nanoseconds,
+    /// Bytes that the compiled rules and sets may take, if the policy says so. They are allocated when
+    /// the daemon starts, so this is a wish in any later policy.
+    pub table_memory: Option<u64>,
     /// Interfaces to attach to; at most [`stormbolt_common::limits::MAX_INTERFACES`].
     pub interfaces: Vec<Interface>,
     /// Classes; at least one, at most [`stormbolt_common::limits::MAX_CLASSES`]. Rules and

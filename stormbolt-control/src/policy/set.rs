@@ -170,6 +170,7 @@ mod tests {
     fn policy(sets: Vec<Arc<Set>>) -> Policy {
         Policy {
             interval: Nanoseconds::default(),
+            table_memory: None,
             interfaces: Vec::new(),
             classes: Vec::new(),
             sets,

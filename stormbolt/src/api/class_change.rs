@@ -80,6 +80,7 @@ fn without_rules(policy: &Policy) -> Policy {
     };
     Policy {
         interval: policy.interval,
+        table_memory: policy.table_memory,
         interfaces: policy.interfaces.clone(),
         classes: policy.classes.clone(),
         sets: Vec::new(),

@@ -14,6 +14,7 @@ use super::class_change;
 use super::documents::{Applied, ChangedSet, ClassChange, DOCUMENT_VERSION};
 use super::problem::ApiError;
 use super::sets::changed_sets;
+use crate::apply::memory_notice;
 use crate::causes::with_causes;
 use crate::config::{self, Finding, LoadError};
 use crate::daemon::{BoxedError, Cancel, Handle, Running, Unanswered, given_up};
@@ -134,19 +135,21 @@ impl Turn<'_> {
         let name = name.unwrap_or_else(|| API.to_owned());
         let source = name.clone();
         let loaded = blocking(move || config::parse(&name, &text)).await?;
+        let mut warnings = loaded.warnings.findings();
+        let policy = loaded.policy;
+        let there = self.handle.ask(|running| running.machine().table_bytes());
+        warnings.extend(memory_warning(&policy, there.await?));
         if dry_run {
-            let warnings = loaded.warnings.findings();
             return Ok(self
                 .handle
                 .ask(move |running| {
                     let machine = running.machine();
-                    let sets = changed_sets(machine.policy(), &loaded.policy);
+                    let sets = changed_sets(machine.policy(), &policy);
                     applied(machine.generation(), sets, warnings)
                 })
                 .await?);
         }
-        self.apply(loaded.policy, loaded.warnings.findings(), source)
-            .await
+        self.apply(policy, warnings, source).await
     }
 
     /// Changes one class of the policy in force.
@@ -222,6 +225,11 @@ impl Turn<'_> {
             }
         }
     }
+}
+
+fn memory_warning(policy: &Policy, there: u64) -> Option<Finding> {
+    let (message, help) = memory_notice(policy, there)?;
+    Some(Finding::warning(message, help))
 }
 
 fn applied(generation: u32, changed_sets: Vec<ChangedSet>, warnings: Vec<Finding>) -> Applied {

@@ -11,7 +11,7 @@ use super::documents::RuleChange;
 use super::edit::Edited;
 use super::names::unknown;
 use super::problem::ApiError;
-use crate::config::{self, Finding, PolicyError, Severity};
+use crate::config::{self, Finding, PolicyError};
 
 /// Puts a new rule at its place, by default behind all others.
 ///
@@ -201,15 +201,8 @@ fn unreachable(rules: &[Arc<Rule>], place: usize) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(Finding {
-        severity: Severity::Warning,
-        message,
-        help: Some("a rule that takes every packet stands last".to_owned()),
-        file: None,
-        line: 1,
-        column: 1,
-        text: String::new(),
-    })
+    let help = "a rule that takes every packet stands last";
+    Some(Finding::warning(message, help))
 }
 
 fn refused(what: &str, reason: &str) -> ApiError {

@@ -10,7 +10,7 @@ use super::documents::SetChange;
 use super::edit::Edited;
 use super::names::unknown;
 use super::problem::ApiError;
-use crate::config::{self, Finding, Severity};
+use crate::config::{self, Finding};
 
 /// Adds and removes what `change` names in set `name`. Nothing is copied but that set.
 ///
@@ -108,13 +108,6 @@ fn refused(name: &str, reason: &str) -> ApiError {
 }
 
 fn empty(name: &str) -> Finding {
-    Finding {
-        severity: Severity::Warning,
-        message: format!("set `{name}` is empty now"),
-        help: Some("rules that refer to it alone match nothing".to_owned()),
-        file: None,
-        line: 1,
-        column: 1,
-        text: String::new(),
-    }
+    let message = format!("set `{name}` is empty now");
+    Finding::warning(message, "rules that refer to it alone match nothing")
 }

@@ -13,7 +13,7 @@ use stormbolt_control::policy::{AttachMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
 
 use super::error::ApplyError;
-use super::memory::TableMemory;
+use super::memory::{TableMemory, memory_notice};
 use super::plan::{Numbers, rate_entry, rule_entries, tables};
 use crate::datapath::{AttachedMode, Attachment, Datapath, PolicyTables};
 
@@ -87,6 +87,7 @@ impl Engine {
             sets: Vec::new(),
             rules: Vec::new(),
             interval: policy.interval,
+            table_memory: policy.table_memory,
             default_class: policy.default_class,
             malformed: policy.malformed,
         };
@@ -210,7 +211,7 @@ impl Engine {
         self.memory.budget()
     }
 
-    /// What the operator should know about the attachments.
+    /// What the operator should know about the attachments and the memory.
     pub fn notices(&self) -> Vec<String> {
         let fallbacks = self.attachments.iter().filter_map(|(name, attachment)| {
             let reason = attachment.fallback.as_ref()?;
@@ -219,7 +220,11 @@ impl Engine {
                  mode ({reason})"
             ))
         });
-        fallbacks.chain(self.notices.iter().cloned()).collect()
+        let memory = memory_notice(&self.policy, self.memory.budget());
+        fallbacks
+            .chain(memory.map(|(message, help)| format!("{message}; {help}")))
+            .chain(self.notices.iter().cloned())
+            .collect()
     }
 
     fn observe(&self, now: Nanoseconds) -> Observation {

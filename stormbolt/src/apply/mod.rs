@@ -15,3 +15,4 @@ mod views;
 
 pub use engine::Engine;
 pub use error::ApplyError;
+pub(crate) use memory::memory_notice;

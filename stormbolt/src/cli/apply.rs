@@ -3,14 +3,14 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::exit::Exit;
+use super::exit::{Exit, explained_finding};
 use super::format::counted;
 use super::output::Output;
 use super::progress::ShownProgress;
 use super::table::printable;
 use crate::api::client::Client;
 use crate::api::documents::ChangedSet;
-use crate::config;
+use crate::config::{self, Finding};
 
 /// Puts a policy file into force.
 #[derive(Debug, clap::Args)]
@@ -52,6 +52,13 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
     let applied = applied?;
     let generation = applied.generation;
     output.write_all(loaded.warnings.render(output.style.colour).as_bytes())?;
+    // What the daemon knows besides: it has the same text.
+    let known = loaded.warnings.findings();
+    let is_new = |one: &&Finding| known.iter().all(|known| known.message != one.message);
+    for warning in applied.warnings.iter().filter(is_new) {
+        let text = explained_finding(warning, output.style);
+        output.write_all(text.as_bytes())?;
+    }
     let verb = if args.dry_run { "would be " } else { "" };
     for set in &applied.changed_sets {
         writeln!(output, "{}", changed_set(set, verb))?;

@@ -128,3 +128,28 @@ fn what_is_wrong_with_a_rule_is_explained() {
     let expected = "error: there is no rule `bloked`; did you mean `blocked`?\n";
     assert_eq!((code, text.as_str()), (1, expected));
 }
+
+#[test]
+fn a_policy_that_asks_for_more_memory_than_was_allocated_is_applied_with_a_warning() {
+    let server = with_set();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let asks = |memory: &str| format!("{POLICY}[tables]\nmemory = \"{memory}\"\n");
+    std::fs::write(file.path(), asks("1.5MiB")).unwrap();
+    let path = file.path().to_str().unwrap();
+    let warning = "  warning: the policy asks for 1536KiB of table memory, but has 1MiB: that was \
+                   allocated when the daemon started\n    help: start the daemon again with \
+                   --table-memory 1536KiB, or with this policy in its own file and without that option\n";
+    let text = done(&server, &["apply", "--dry-run", path]);
+    assert!(text.starts_with(warning), "{text}");
+    let text = done(&server, &["apply", path]);
+    assert!(text.starts_with(warning), "{text}");
+    assert!(text.ends_with("applied, generation 3\n"), "{text}");
+    done(&server, &["class", "set", "bulk", "--weight", "7"]);
+    let policy = server.client().policy().unwrap();
+    assert!(
+        policy.contains("[tables]\nmemory = \"1536KiB\"\n"),
+        "{policy}"
+    );
+    std::fs::write(file.path(), asks("1MiB")).unwrap();
+    assert!(!done(&server, &["apply", path]).contains("warning"));
+}

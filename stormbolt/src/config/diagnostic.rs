@@ -190,6 +190,21 @@ impl Report {
     }
 }
 
+impl Finding {
+    /// A warning about a policy that has no text to point at.
+    pub(crate) fn warning(message: String, help: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            message,
+            help: Some(help.into()),
+            file: None,
+            line: 1,
+            column: 1,
+            text: String::new(),
+        }
+    }
+}
+
 impl PolicyError {
     /// What was found.
     pub fn report(&self) -> &Report {

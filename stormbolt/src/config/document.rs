@@ -13,6 +13,7 @@ const VERSION: i64 = 1;
 #[derive(Debug)]
 pub(super) struct Document<'t> {
     pub(super) interval: Option<Field>,
+    pub(super) table_memory: Option<Field>,
     pub(super) interfaces: Vec<InterfaceEntry>,
     pub(super) classes: Vec<ClassEntry>,
     pub(super) sets: Vec<SetEntry<'t>>,
@@ -84,15 +85,9 @@ impl<'t> Document<'t> {
     pub(super) fn read(text: &'t str, problems: &mut Problems) -> Option<Self> {
         let mut root = Section::new("", table(text, problems)?);
         check_version(root.field("version", problems), problems)?;
-        let interval = root
-            .section("controller", problems)
-            .and_then(|(_, mut section)| {
-                let interval = section.field("interval", problems);
-                section.finish(problems);
-                interval
-            });
         let document = Self {
-            interval,
+            interval: only_field(&mut root, "controller", "interval", problems),
+            table_memory: only_field(&mut root, "tables", "memory", problems),
             interfaces: entries(&mut root, "interface", problems, InterfaceEntry::read),
             classes: entries(&mut root, "class", problems, ClassEntry::read),
             sets: entries(&mut root, "set", problems, SetEntry::read),
@@ -150,6 +145,19 @@ fn check_version(version: Option<Field>, problems: &mut Problems) -> Option<()> 
     };
     problems.add(Problem::error(span, message).help(help));
     readable.then_some(())
+}
+
+/// The value of the one key that a table may have.
+fn only_field(
+    root: &mut Section<'_>,
+    table: &'static str,
+    key: &'static str,
+    problems: &mut Problems,
+) -> Option<Field> {
+    let (_, mut section) = root.section(table, problems)?;
+    let field = section.field(key, problems);
+    section.finish(problems);
+    field
 }
 
 fn entries<'t, T>(

@@ -8,19 +8,24 @@ use stormbolt_control::policy::{
 };
 
 use super::fields::{DSCP, PROTOCOLS, TCP_FLAGS};
-use super::units::{write_rate, write_time};
+use super::units::{write_rate, write_size, write_time};
 
 /// Lists up to this long stand on one line.
 const MAX_INLINE: usize = 8;
 
 /// Writes a policy as a file that [`super::parse`] reads back as an equal policy.
 ///
-/// Every key is written, defaults too. Large sets are written as texts with one prefix a line, which
+/// Every key is written, defaults too, but for the memory of the tables: what that is by default is
+/// the daemon's business. Large sets are written as texts with one prefix a line, which
 /// are smaller and quicker to read than lists.
 pub fn to_toml(policy: &Policy) -> String {
     let mut out = Writer(String::from("version = 1\n"));
     out.header("[controller]");
     out.text("interval", &write_time(policy.interval));
+    if let Some(bytes) = policy.table_memory {
+        out.header("[tables]");
+        out.text("memory", &write_size(bytes));
+    }
     for interface in &policy.interfaces {
         out.header(&format!("[interface.{}]", key(&interface.name)));
         out.text("capacity", &write_rate(interface.capacity));

@@ -15,6 +15,7 @@ use stormbolt_control::policy::{
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
+use crate::config::units::TABLE_MEMORY;
 use crate::config::{parse, parse_rule, render, rule_to_toml, to_toml};
 
 const EXAMPLE: &str = include_str!("../../../../docs/examples/game-server.toml");
@@ -317,6 +318,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             let name = of("[^\\x00-\\x1f\\x7f-\\u{9f}]{1,15}");
             let rules = vec((name, rule_match(interfaces.len()), action), 0..6);
             let malformed = select(vec![Malformed::Drop, Malformed::Pass]);
+            let table_memory = of(TABLE_MEMORY);
             let interval = 10_000_000..=10_000_000_000_u64;
             let default = 0..classes.len();
             (
@@ -325,12 +327,20 @@ fn policy() -> impl Strategy<Value = Policy> {
                 sets(),
                 rules,
                 default,
-                malformed,
+                (malformed, table_memory),
                 interval,
             )
         })
         .prop_map(
-            |(interfaces, classes, sets, rules, default_class, malformed, interval)| {
+            |(
+                interfaces,
+                classes,
+                sets,
+                rules,
+                default_class,
+                (malformed, table_memory),
+                interval,
+            )| {
                 let rules =
                     rules
                         .into_iter()
@@ -352,6 +362,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 let interval = Nanoseconds(interval);
                 Policy {
                     interval,
+                    table_memory,
                     interfaces,
                     classes,
                     sets,
