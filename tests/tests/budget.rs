@@ -81,7 +81,7 @@ fn a_policy_that_does_not_fit_is_refused_with_what_it_needs_and_the_old_one_goes
         let refused = daemon.cli(&["apply", file.path().to_str().unwrap()]);
         let refused = refused.with_code(1);
         for said in [
-            "the rules and sets need ",
+            "the rules and sets need at least ",
             "but there are 64 KiB; most go to ",
             most,
         ] {
