@@ -32,7 +32,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Adds prefixes to a set of the policy in force while traffic flows, all of them or \
-        none. Takes time in proportion to what changes, not to the policy. Prefixes that are in the \
+        none. Nothing but the set is read and compiled again. Prefixes that are in the \
         set already do no harm.\n\nIt holds until the daemon ends or another policy file is applied: \
         the daemon starts with its own policy file again, and `apply` puts the set there as the file has it.",
     after_long_help = "Example:\n  sudo stormbolt set add blocked 192.0.2.0/24 2001:db8::1\n  \
