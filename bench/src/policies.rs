@@ -149,6 +149,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
     let rules = matches.into_iter().enumerate();
     Policy {
         interval: Nanoseconds(100_000_000),
+        table_memory: None,
         interfaces: vec![Interface {
             name: "lo".to_owned(),
             capacity: BitsPerSecond(400_000_000_000),

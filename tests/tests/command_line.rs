@@ -18,6 +18,10 @@ fn wrong_usage_ends_with_2_and_shows_the_way_to_help() {
         &["show", "status", "-o", "xml"],
         &["class", "set", "bulk"],
         &["explain", "--src", "10.0.0.1"],
+        &["set", "add", "blocked"],
+        &["rule", "add", "web", "dst-port"],
+        &["rule", "move", "web"],
+        &["run", "--table-memory", "1B"],
         &["demo", "--duration", "1"],
     ] {
         let finished = run(arguments).with_code(2);
@@ -40,6 +44,8 @@ fn without_a_daemon_commands_end_with_69_and_name_the_socket() {
         &["apply", "--dry-run", path],
         &["class", "set", "bulk", "--weight", "2"],
         &["explain", "--src", "::1", "--dst", "::2", "--dst-port", "5"],
+        &["set", "del", "blocked", "::1"],
+        &["rule", "del", "web"],
     ] {
         let finished = run(&[&["--socket", "/nonexistent/socket"], arguments].concat());
         let finished = finished.with_code(69);

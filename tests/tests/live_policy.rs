@@ -45,6 +45,64 @@ fn rates_follow_the_policy_under_traffic_and_no_packet_is_without_one() {
 }
 
 #[test]
+fn one_rule_and_one_prefix_change_what_happens_to_traffic_that_flows() {
+    if !require_root("one_rule_and_one_prefix_change_what_happens") {
+        return;
+    }
+    let lab = Lab::new();
+    let rest = "[class.bulk]\n\n[set.blocked]\nprefixes = [\"192.0.2.0/24\"]\n\n\
+                [[rule]]\nname = \"blocked\"\nsrc = \"@blocked\"\naction = \"drop\"\n\n\
+                [default]\nclass = \"bulk\"\n";
+    let daemon = Daemon::start(&lab, &policy(rest));
+    let _receiver = lab.receive(Family::V4, &[PORT]);
+    let _sender = lab.send(Family::V4, PORT, 100, 1000);
+    let packets = |name: &str| {
+        let rules = daemon.rules();
+        let found = rules.iter().find(|rule| rule.name == name);
+        found.map_or(0, |rule| rule.packets)
+    };
+    let edit = |arguments: &[&str]| daemon.cli(arguments).with_code(0).stdout;
+    until("traffic flows", || daemon.class("bulk").passed_packets > 0);
+    assert_eq!(packets("blocked"), 0);
+
+    edit(&["set", "add", "blocked", "0.0.0.0/0"]);
+    until("the set drops it", || packets("blocked") > 0);
+
+    let port = format!("dst-port={PORT}");
+    let text = edit(&[
+        "rule",
+        "add",
+        "ours",
+        "--before",
+        "blocked",
+        &port,
+        "action=pass",
+    ]);
+    assert!(
+        text.starts_with("rule ours added at position 1\n"),
+        "{text}"
+    );
+    until("the rule passes it", || packets("ours") > 0);
+    let (ours, blocked) = (packets("ours"), packets("blocked"));
+
+    edit(&["rule", "move", "ours", "--after", "blocked"]);
+    until("the set drops it again", || packets("blocked") > blocked);
+    assert!(
+        packets("ours") >= ours,
+        "a rule that moves keeps its counter"
+    );
+    edit(&["rule", "del", "blocked"]);
+    until("the rule passes it again", || packets("ours") > ours);
+
+    edit(&["rule", "set", "ours", "dst-port=1"]);
+    let passed = daemon.class("bulk").passed_packets;
+    until("no rule has it", || {
+        daemon.class("bulk").passed_packets > passed
+    });
+    assert_eq!(packets("ours"), 0, "it matches something else now");
+}
+
+#[test]
 fn counters_of_a_class_and_its_outcomes_survive_many_changes_under_traffic() {
     const CHANGES: u32 = 50;
     if !require_root("counters_survive_many_changes_under_traffic") {

@@ -115,6 +115,11 @@ impl Compiler {
         &self.heap
     }
 
+    /// Bytes of the tables that one policy may take.
+    pub fn budget(&self) -> u64 {
+        self.budget
+    }
+
     /// Bytes of the tables that the policy in force takes.
     pub fn used_bytes(&self) -> u64 {
         self.size.words * WORD

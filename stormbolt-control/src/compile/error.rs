@@ -30,8 +30,8 @@ pub enum CompileError {
     },
     /// The tables are too small.
     #[error(
-        "the rules and sets need {} of table memory, but there are {}; most go to {}; start \
-         the daemon with a larger --table-memory, or simplify these",
+        "the rules and sets need at least {} of table memory, but there are {}{}; start the daemon \
+         with a larger --table-memory or `[tables] memory`, or simplify these",
         bytes(*needed),
         bytes(*budget),
         costs(most)
@@ -67,11 +67,17 @@ fn names(rules: &[String]) -> String {
     shown.join(", ") + more
 }
 
+/// Nothing where it is not known.
 fn costs(most: &[(String, u64)]) -> String {
     let shown = most
         .iter()
+        .filter(|(_, cost)| *cost > 0)
         .map(|(name, cost)| format!("{name} ({})", bytes(*cost)));
-    shown.collect::<Vec<_>>().join(", ")
+    let shown: Vec<_> = shown.collect();
+    if shown.is_empty() {
+        return String::new();
+    }
+    format!("; most go to {}", shown.join(", "))
 }
 
 /// A size for people.

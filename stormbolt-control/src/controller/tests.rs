@@ -38,6 +38,7 @@ fn policy(classes: Vec<Class>) -> Policy {
     };
     Policy {
         interval: INTERVAL,
+        table_memory: None,
         interfaces: vec![interface("eth0"), interface("eth1")],
         classes,
         sets: vec![],

@@ -238,6 +238,7 @@ impl<'a> Builder<'a> {
         Imported {
             policy: Policy {
                 interval: Nanoseconds::from_millis(100),
+                table_memory: None,
                 interfaces: interfaces.collect(),
                 classes,
                 sets: self.sets,

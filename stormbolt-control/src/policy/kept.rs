@@ -49,15 +49,27 @@ pub fn kept_rules(old: &[Arc<Rule>], new: &[Arc<Rule>]) -> Vec<Option<u32>> {
 
 /// The longest run of equal rules in the same order, as positions in `old`.
 fn matched(old: &[Arc<Rule>], new: &[Arc<Rule>]) -> Vec<Option<usize>> {
+    // Rules that are shared need not be read, which is slow when one moves past thousands.
+    let shared: HashMap<*const Rule, usize> = old.iter().map(Arc::as_ptr).zip(0..).collect();
+    let mut is_free = vec![true; old.len()];
+    let mut take = |rule: &Arc<Rule>| {
+        let place = *shared.get(&Arc::as_ptr(rule))?;
+        std::mem::take(is_free.get_mut(place)?).then_some(place)
+    };
+    let mut found: Vec<Option<usize>> = new.iter().map(&mut take).collect();
     // Of equal rules the first is found first.
     let mut places: HashMap<&Rule, Vec<usize>> = HashMap::new();
-    for (place, rule) in old.iter().enumerate().rev() {
+    let rest = old.iter().zip(is_free).enumerate().rev();
+    for (place, (rule, _)) in rest.filter(|(_, (_, is_free))| *is_free) {
         places.entry(rule).or_default().push(place);
     }
-    let found: Vec<Option<usize>> = new
-        .iter()
-        .map(|rule| places.get_mut(rule.as_ref())?.pop())
-        .collect();
+    let missing = found
+        .iter_mut()
+        .zip(new)
+        .filter(|(place, _)| place.is_none());
+    for (place, rule) in missing {
+        *place = places.get_mut(rule.as_ref()).and_then(Vec::pop);
+    }
     longest_ascending(&found)
 }
 
@@ -121,6 +133,24 @@ mod tests {
             [None, Some(0), Some(1), Some(2)]
         );
         assert_eq!(kept(&[], &[1]), [None]);
+    }
+
+    #[test]
+    fn shared_rules_are_found_beside_others_that_are_equal() {
+        let old = rules(&[1, 2, 2, 3, 4]);
+        let shared = |place: usize| Arc::clone(&old[place]);
+        let own = rules(&[3, 2]);
+        let new = [
+            shared(4),
+            shared(2),
+            Arc::clone(&own[0]),
+            shared(2),
+            rules(&[5]).remove(0),
+        ];
+        // The one in front is given up; what is equal stands for one that is not shared.
+        assert_eq!(kept_rules(&old, &new), [None, Some(2), Some(3), None, None]);
+        let new = [Arc::clone(&own[1]), shared(2), shared(4), shared(3)];
+        assert_eq!(kept_rules(&old, &new), [Some(1), Some(2), None, Some(3)]);
     }
 
     proptest! {

@@ -9,6 +9,7 @@ mod interface;
 mod kept;
 mod rule;
 mod set;
+mod set_edit;
 
 pub use class::{Class, CpuSet};
 pub use interface::{AttachMode, Interface};
@@ -16,6 +17,7 @@ pub use kept::kept_rules;
 pub use rule::{Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
 pub(crate) use set::differing_prefixes;
 pub use set::{MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Set, SetChange, SetChangeKind, set_changes};
+pub use set_edit::EditedSet;
 
 use std::sync::Arc;
 
@@ -28,6 +30,9 @@ use crate::units::Nanoseconds;
 pub struct Policy {
     /// The controller's period Δt, 10 ms to 10 s.
     pub interval: Nanoseconds,
+    /// Bytes that the compiled rules and sets may take, if the policy says so. They are allocated when
+    /// the daemon starts, so this is a wish in any later policy.
+    pub table_memory: Option<u64>,
     /// Interfaces to attach to; at most [`stormbolt_common::limits::MAX_INTERFACES`].
     pub interfaces: Vec<Interface>,
     /// Classes; at least one, at most [`stormbolt_common::limits::MAX_CLASSES`]. Rules and

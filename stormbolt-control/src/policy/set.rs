@@ -70,12 +70,13 @@ pub enum SetChangeKind {
 }
 
 /// The sets that differ between two policies by name: those of `new` in its order, then those that
-/// only `old` has. Takes time in proportion to all prefixes in both.
+/// only `old` has. Takes time in proportion to all prefixes in those that the policies do not share.
 pub fn set_changes(old: &Policy, new: &Policy) -> Vec<SetChange> {
     let (before, after) = (by_name(&old.sets), by_name(&new.sets));
     let mut changes = Vec::new();
     for set in &new.sets {
         let (removed, added, kind) = match before.get(set.name.as_str()) {
+            Some(old) if Arc::ptr_eq(old, set) => continue,
             Some(old) => {
                 let (removed, added) = differences(&old.prefixes, &set.prefixes);
                 (removed, added, SetChangeKind::Changed)
@@ -169,6 +170,7 @@ mod tests {
     fn policy(sets: Vec<Arc<Set>>) -> Policy {
         Policy {
             interval: Nanoseconds::default(),
+            table_memory: None,
             interfaces: Vec::new(),
             classes: Vec::new(),
             sets,

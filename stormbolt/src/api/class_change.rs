@@ -1,20 +1,22 @@
 //! A policy with one class changed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use stormbolt_control::policy::{Policy, Set};
+use stormbolt_control::policy::{Accepts, Action, FragmentMatch, Policy, Rule, RuleMatch};
 use toml::{Table, Value};
 
 use super::documents::ClassChange;
+use super::names::unknown;
 use super::problem::ApiError;
 use crate::config::{self, Loaded, PolicyError};
 
 /// Changes what `change` names in class `name`.
 ///
-/// Values are read and the whole is checked exactly as if they stood in a policy file: the policy is
-/// written as one, changed there and read again. Prefixes of sets take no part in that: there may be
-/// millions of them.
+/// Values are read and checked exactly as if they stood in a policy file: the classes are written as
+/// one, changed there and read again. Rules and sets take no part in that: there may be hundreds of
+/// thousands.
 ///
 /// # Errors
 ///
@@ -25,7 +27,8 @@ pub(super) fn changed(
     change: &ClassChange,
 ) -> Result<Loaded, ApiError> {
     if !policy.classes.iter().any(|class| class.name == name) {
-        return Err(unknown_class(policy, name));
+        let names = policy.classes.iter().map(|class| class.name.as_str());
+        return Err(unknown(("class", "classes"), name, names));
     }
     if *change == ClassChange::default() {
         return Err(ApiError::new(
@@ -37,7 +40,7 @@ pub(super) fn changed(
         let message = format!("the policy in force cannot be written as a file: {what}");
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     };
-    let mut document: Table = config::to_toml(&with_small_sets(policy))
+    let mut document: Table = config::to_toml(&without_rules(policy))
         .parse()
         .map_err(|error| unwritable(&format!("{error}")))?;
     let class = document
@@ -48,28 +51,40 @@ pub(super) fn changed(
     edit(class, change);
     let mut loaded = config::parse(&format!("class {name}"), &document.to_string())
         .map_err(|error| refused(name, &error))?;
-    for set in &mut loaded.policy.sets {
-        if let Some(whole) = policy.sets.iter().find(|whole| whole.name == set.name) {
-            *set = Arc::clone(whole);
-        }
-    }
+    loaded.policy.sets.clone_from(&policy.sets);
+    loaded.policy.rules.clone_from(&policy.rules);
     Ok(loaded)
 }
 
-/// The policy with at most one prefix in each set: one that has any stays so.
-fn with_small_sets(policy: &Policy) -> Policy {
-    let sets = policy.sets.iter().map(|set| {
-        Arc::new(Set {
-            name: set.name.clone(),
-            prefixes: set.prefixes.iter().take(1).copied().collect(),
+/// The policy without sets, and with one rule for every class that has any: no class seems less used
+/// than it is.
+fn without_rules(policy: &Policy) -> Policy {
+    let used: BTreeSet<usize> = policy
+        .rules
+        .iter()
+        .filter_map(|rule| match rule.action {
+            Action::Class(class) => Some(class),
+            Action::Pass | Action::Drop => None,
         })
-    });
+        .collect();
+    // A rule that has a field does not make those behind it unreachable.
+    let rule = |(index, class)| {
+        Arc::new(Rule {
+            name: format!("rule {}", index + 1),
+            matches: RuleMatch {
+                fragment: Some(Accepts::any_of(vec![FragmentMatch::Any])),
+                ..RuleMatch::default()
+            },
+            action: Action::Class(class),
+        })
+    };
     Policy {
         interval: policy.interval,
+        table_memory: policy.table_memory,
         interfaces: policy.interfaces.clone(),
         classes: policy.classes.clone(),
-        sets: sets.collect(),
-        rules: policy.rules.clone(),
+        sets: Vec::new(),
+        rules: used.into_iter().enumerate().map(rule).collect(),
         default_class: policy.default_class,
         malformed: policy.malformed,
     }
@@ -106,38 +121,4 @@ fn refused(name: &str, error: &PolicyError) -> ApiError {
         error.report().summary()
     );
     ApiError::with_findings(StatusCode::UNPROCESSABLE_ENTITY, message, error.findings())
-}
-
-fn unknown_class(policy: &Policy, name: &str) -> ApiError {
-    let shown: String = name.chars().take(64).flat_map(char::escape_debug).collect();
-    let names = policy.classes.iter().map(|class| class.name.as_str());
-    // Distances are quadratic in the length, and no name is longer.
-    let nearest = (name.len() <= 64)
-        .then(|| {
-            names
-                .clone()
-                .map(|known| (strsim::damerau_levenshtein(name, known), known))
-                .filter(|(distance, known)| *distance <= (known.len().max(name.len()) / 3).max(1))
-                .min()
-        })
-        .flatten();
-    let hint = match nearest {
-        Some((_, known)) => format!("did you mean `{known}`?"),
-        None => format!("the classes are {}", listed(names)),
-    };
-    ApiError::new(
-        StatusCode::NOT_FOUND,
-        format!("there is no class `{shown}`; {hint}"),
-    )
-}
-
-/// The first few names.
-fn listed<'n>(names: impl Iterator<Item = &'n str>) -> String {
-    const SHOWN: usize = 8;
-    let mut names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
-    if names.len() > SHOWN {
-        names.truncate(SHOWN);
-        names.push("…".to_owned());
-    }
-    names.join(", ")
 }

@@ -1,5 +1,6 @@
 //! The client of the API, for the command line and the demo.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,19 +10,27 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
-use super::documents::{Applied, ClassChange, DOCUMENT_VERSION, Problem};
+use super::documents::{
+    Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Problem, Progress, RuleChange,
+    SetChange,
+};
 use super::explanation::{Explanation, Question};
 use crate::daemon::DEFAULT_SOCKET;
 
 /// How long the daemon may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long it may take over a policy, which can hold a million prefixes.
-const POLICY_TIMEOUT: Duration = Duration::from_mins(1);
+/// The daemon itself gives up compiling after a minute.
+const POLICY_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long until the progress of a policy is looked at, and then between looks.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+const LOOKS: Duration = Duration::from_millis(250);
 /// The largest answer that is read, in bytes: a policy with all its prefixes written out.
 const MAX_ANSWER: usize = 256 << 20;
 
@@ -176,12 +185,45 @@ impl Client {
         text: String,
         dry_run: bool,
     ) -> Result<Applied, ClientError> {
+        self.put_policy_watched(name, text, dry_run, |_| ())
+    }
+
+    /// Like [`Self::put_policy`]; when it takes over a second, `show` sees how far the daemon is.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn put_policy_watched(
+        &self,
+        name: &str,
+        text: String,
+        dry_run: bool,
+        show: impl FnMut(&CompilingStatus),
+    ) -> Result<Applied, ClientError> {
         let path = format!(
             "/v1/policy?name={}&dry_run={dry_run}",
             percent_encoded(name)
         );
         let timeout = self.timeout.max(POLICY_TIMEOUT);
-        document(&self.block_on(self.ask(Method::PUT, &path, text, timeout))?)
+        let answer = self.ask(Method::PUT, &path, text, timeout);
+        self.block_on(async {
+            tokio::select! {
+                answer = answer => document(&answer?),
+                never = self.look(show) => match never {},
+            }
+        })
+    }
+
+    /// Shows how far the daemon is with what it compiles, again and again.
+    async fn look(&self, mut show: impl FnMut(&CompilingStatus)) -> Infallible {
+        tokio::time::sleep(FIRST_LOOK).await;
+        loop {
+            // A daemon that cannot say how far it is may still come to an end.
+            if let Ok(Progress { compiling, .. }) = self.get_async("/v1/progress").await {
+                compiling.iter().for_each(&mut show);
+            }
+            tokio::time::sleep(LOOKS).await;
+        }
     }
 
     /// Changes class `name`.
@@ -191,9 +233,59 @@ impl Client {
     /// See [`ClientError`].
     pub fn patch_class(&self, name: &str, change: &ClassChange) -> Result<Applied, ClientError> {
         let path = format!("/v1/classes/{}", percent_encoded(name));
-        let body = serde_json::to_string(change)
-            .map_err(|error| ClientError::Answer(error.to_string()))?;
-        document(&self.block_on(self.ask(Method::PATCH, &path, body, self.timeout))?)
+        self.edit(Method::PATCH, &path, Some(change))
+    }
+
+    /// Adds a rule.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn post_rule(&self, change: &RuleChange) -> Result<Applied, ClientError> {
+        self.edit(Method::POST, "/v1/rules", Some(change))
+    }
+
+    /// Changes rule `name`, or moves it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn patch_rule(&self, name: &str, change: &RuleChange) -> Result<Applied, ClientError> {
+        let path = format!("/v1/rules/{}", percent_encoded(name));
+        self.edit(Method::PATCH, &path, Some(change))
+    }
+
+    /// Deletes rule `name`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn delete_rule(&self, name: &str) -> Result<Applied, ClientError> {
+        let path = format!("/v1/rules/{}", percent_encoded(name));
+        self.edit(Method::DELETE, &path, None::<&()>)
+    }
+
+    /// Changes prefixes of set `name`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn patch_set(&self, name: &str, change: &SetChange) -> Result<Applied, ClientError> {
+        let path = format!("/v1/sets/{}", percent_encoded(name));
+        self.edit(Method::PATCH, &path, Some(change))
+    }
+
+    /// Changes one thing, after which the whole policy may have to be compiled anew.
+    fn edit(
+        &self,
+        method: Method,
+        path: &str,
+        change: Option<&impl Serialize>,
+    ) -> Result<Applied, ClientError> {
+        let body = change.map(serde_json::to_string).transpose();
+        let body = body.map_err(|error| ClientError::Answer(error.to_string()))?;
+        let timeout = self.timeout.max(POLICY_TIMEOUT);
+        document(&self.block_on(self.ask(method, path, body.unwrap_or_default(), timeout))?)
     }
 
     /// Asks what becomes of a packet.

@@ -39,6 +39,28 @@ pub struct Status {
     pub notices: Vec<String>,
 }
 
+/// Answer of `GET /v1/progress`, which comes at once even when the daemon is too busy for all else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// The policy that is being compiled; nothing most of the time.
+    pub compiling: Option<CompilingStatus>,
+}
+
+/// A policy that is being compiled. How much is left is not known before the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompilingStatus {
+    /// For how long.
+    pub elapsed_milliseconds: u64,
+    /// Its rules.
+    pub rule_count: u64,
+    /// What its tables take so far.
+    pub table_bytes: u64,
+    /// What they may take at most.
+    pub table_limit_bytes: u64,
+}
+
 /// Answer of `GET /v1/interfaces`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interfaces {
@@ -192,7 +214,7 @@ pub struct CpuStatus {
     pub steered_packets_per_second: u64,
 }
 
-/// Answer of `PUT /v1/policy` and `PATCH /v1/classes/{name}`.
+/// Answer of `PUT /v1/policy` and of the changes of one class, rule or set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     /// [`DOCUMENT_VERSION`].
@@ -202,6 +224,14 @@ pub struct Applied {
     /// Sets that differ from those of the policy before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed_sets: Vec<ChangedSet>,
+    /// Prefixes that a change of a set named in vain: those to add that were in it, and those to
+    /// remove that were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged_prefixes: Option<usize>,
+    /// Where the rule stands that was added, changed or moved, from 1; of one that was deleted, where
+    /// it stood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule_position: Option<usize>,
     /// What the daemon noticed about the policy without refusing it.
     pub warnings: Vec<Finding>,
 }
@@ -246,6 +276,38 @@ pub struct ClassChange {
     pub weight: Option<u32>,
     /// `0-1,3`; `none` to leave packets where they arrive.
     pub cpus: Option<String>,
+}
+
+/// Body of `PATCH /v1/sets/{name}`. A change that leaves the set as it is makes no new generation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetChange {
+    /// Prefixes and addresses that are in the set from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<String>,
+    /// Prefixes and addresses that are not in it from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+}
+
+/// Body of `POST /v1/rules` and `PATCH /v1/rules/{name}`. At most one of `before`, `after` and
+/// `position` is given; without, a new rule comes last and another one stays where it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleChange {
+    /// Keys and values as below `[[rule]]` in a policy file; `null` takes a key away. A new rule must
+    /// have a `name`.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub rule: serde_json::Map<String, serde_json::Value>,
+    /// Name of the rule that it stands right before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Name of the rule that it stands right behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Its position then, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<usize>,
 }
 
 /// Body of every answer that is not a success.

@@ -10,13 +10,14 @@ use thiserror::Error;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::spawn_blocking;
 
-use super::class_change::changed;
+use super::class_change;
 use super::documents::{Applied, ChangedSet, ClassChange, DOCUMENT_VERSION};
 use super::problem::ApiError;
 use super::sets::changed_sets;
+use crate::apply::memory_notice;
 use crate::causes::with_causes;
-use crate::config::{self, Finding, LoadError, Loaded};
-use crate::daemon::{BoxedError, Handle, Unanswered};
+use crate::config::{self, Finding, LoadError};
+use crate::daemon::{BoxedError, Cancel, Handle, Running, Unanswered, given_up};
 
 /// How long a change waits for the one before it.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -37,6 +38,18 @@ pub struct Editor {
 pub(super) struct Turn<'e> {
     handle: &'e Handle,
     _guard: MutexGuard<'e, ()>,
+}
+
+/// What became of a policy that was changed in one thing.
+#[derive(Default)]
+pub(super) struct Edited {
+    /// Nothing when it stays as it is.
+    pub(super) policy: Option<Policy>,
+    pub(super) warnings: Vec<Finding>,
+    /// [`Applied::unchanged_prefixes`].
+    pub(super) unchanged_prefixes: Option<usize>,
+    /// [`Applied::rule_position`].
+    pub(super) rule_position: Option<usize>,
 }
 
 /// Why the policy file was not loaded again.
@@ -94,7 +107,7 @@ impl Editor {
         warnings.lines().for_each(|line| tracing::warn!("{line}"));
         let applied = self
             .handle
-            .ask(move |running| running.apply(loaded.policy, &source))
+            .ask(move |running| running.apply(loaded.policy, &source, &Cancel::default()))
             .await?;
         applied.map_err(ReloadError::Apply)
     }
@@ -122,18 +135,21 @@ impl Turn<'_> {
         let name = name.unwrap_or_else(|| API.to_owned());
         let source = name.clone();
         let loaded = blocking(move || config::parse(&name, &text)).await?;
+        let mut warnings = loaded.warnings.findings();
+        let policy = loaded.policy;
+        let there = self.handle.ask(|running| running.machine().table_bytes());
+        warnings.extend(memory_warning(&policy, there.await?));
         if dry_run {
-            let warnings = loaded.warnings.findings();
             return Ok(self
                 .handle
                 .ask(move |running| {
                     let machine = running.machine();
-                    let sets = changed_sets(machine.policy(), &loaded.policy);
+                    let sets = changed_sets(machine.policy(), &policy);
                     applied(machine.generation(), sets, warnings)
                 })
                 .await?);
         }
-        self.apply(loaded, source).await
+        self.apply(policy, warnings, source).await
     }
 
     /// Changes one class of the policy in force.
@@ -142,27 +158,66 @@ impl Turn<'_> {
         name: String,
         change: ClassChange,
     ) -> Result<Applied, ApiError> {
-        let policy: Policy = self
-            .handle
-            .ask(|running| running.machine().policy().clone())
-            .await?;
-        let loaded = blocking(move || changed(&policy, &name, &change)).await?;
-        self.apply(loaded, API.to_owned()).await
+        self.edit(move |policy| {
+            let loaded = class_change::changed(&policy, &name, &change)?;
+            Ok(Edited {
+                policy: Some(loaded.policy),
+                warnings: loaded.warnings.findings(),
+                ..Edited::default()
+            })
+        })
+        .await
     }
 
-    async fn apply(&self, loaded: Loaded, source: String) -> Result<Applied, ApiError> {
-        let warnings = loaded.warnings.findings();
-        let policy = loaded.policy;
+    /// Changes one thing of the policy in force. `edit` gets a copy that shares all rules and sets
+    /// with it, and should leave as many shared as it can: what is shared need not be compared.
+    pub(super) async fn edit<F>(&self, edit: F) -> Result<Applied, ApiError>
+    where
+        F: FnOnce(Policy) -> Result<Edited, ApiError> + Send + 'static,
+    {
+        let (policy, generation) = self.in_force().await?;
+        let edited = blocking(move || edit(policy)).await?;
+        let warnings = edited.warnings;
+        let answer = match edited.policy {
+            Some(policy) => self.apply(policy, warnings, API.to_owned()).await?,
+            None => applied(generation, Vec::new(), warnings),
+        };
+        Ok(Applied {
+            unchanged_prefixes: edited.unchanged_prefixes,
+            rule_position: edited.rule_position,
+            ..answer
+        })
+    }
+
+    /// The policy in force and its generation. Copies neither rules nor sets.
+    async fn in_force(&self) -> Result<(Policy, u32), ApiError> {
+        let copy = |running: &mut Running| {
+            let machine = running.machine();
+            (machine.policy().clone(), machine.generation())
+        };
+        Ok(self.handle.ask(copy).await?)
+    }
+
+    async fn apply(
+        &self,
+        policy: Policy,
+        warnings: Vec<Finding>,
+        source: String,
+    ) -> Result<Applied, ApiError> {
+        // Whoever asked goes away by closing the connection, which drops what waits here.
+        let cancel = Cancel::default();
+        let _gone = cancel.on_drop();
         match self
             .handle
             .ask(move |running| {
                 let sets = changed_sets(running.machine().policy(), &policy);
-                let generation = running.apply(policy, &source)?;
+                let generation = running.apply(policy, &source, &cancel)?;
                 Ok::<_, BoxedError>((generation, sets))
             })
             .await?
         {
             Ok((generation, sets)) => Ok(applied(generation, sets, warnings)),
+            Err(error) if given_up(error.as_ref()) => Err(Unanswered::Stopping.into()),
             Err(error) => {
                 let reason = with_causes(error.as_ref());
                 let message = format!("this machine cannot run the policy: {reason}");
@@ -172,11 +227,18 @@ impl Turn<'_> {
     }
 }
 
+fn memory_warning(policy: &Policy, there: u64) -> Option<Finding> {
+    let (message, help) = memory_notice(policy, there)?;
+    Some(Finding::warning(message, help))
+}
+
 fn applied(generation: u32, changed_sets: Vec<ChangedSet>, warnings: Vec<Finding>) -> Applied {
     Applied {
         version: DOCUMENT_VERSION,
         generation,
         changed_sets,
+        unchanged_prefixes: None,
+        rule_position: None,
         warnings,
     }
 }

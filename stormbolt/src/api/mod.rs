@@ -5,14 +5,20 @@
 //!
 //! | | | |
 //! |---|---|---|
-//! | GET | `/v1/status`, `/v1/interfaces`, `/v1/classes`, `/v1/rules`, `/v1/sets`, `/v1/cpus` | [`documents`] |
+//! | GET | `/v1/status`, `/v1/interfaces`, `/v1/classes`, `/v1/rules`, `/v1/sets`, `/v1/cpus`, `/v1/progress` | [`documents`] |
 //! | GET | `/v1/policy` | the policy in force as TOML |
 //! | PUT | `/v1/policy?name=FILE&dry_run=true` | a policy file → [`documents::Applied`] |
 //! | PATCH | `/v1/classes/{name}` | [`documents::ClassChange`] → [`documents::Applied`] |
 //! | POST | `/v1/explain` | [`explanation::Question`] → [`explanation::Explanation`]; changes nothing |
+//! | POST | `/v1/rules` | [`documents::RuleChange`] → [`documents::Applied`] |
+//! | PATCH, DELETE | `/v1/rules/{name}` | [`documents::RuleChange`], nothing → [`documents::Applied`] |
+//! | PATCH | `/v1/sets/{name}` | [`documents::SetChange`] → [`documents::Applied`] |
 //!
 //! A policy is complete: the daemon opens no file that a client names. `stormbolt apply` puts the files
 //! of sets into the text that it sends.
+//!
+//! Whoever closes the connection before the answer gives the change up: what is still being compiled
+//! then does not come into force.
 //!
 //! Every other answer is a [`documents::Problem`]: 400 for what cannot be read, 404 and 405 for what
 //! is not there, 408 and 413 for bodies that are too slow or too large, 409 for a policy that this
@@ -24,14 +30,23 @@ pub mod client;
 pub mod documents;
 mod edit;
 pub mod explanation;
+mod names;
 mod problem;
 mod question;
 #[cfg(test)]
 mod question_tests;
 mod routes;
+mod rule_change;
 mod server;
+mod set_change;
 mod sets;
 
+#[cfg(test)]
+mod progress_tests;
+#[cfg(test)]
+mod rule_tests;
+#[cfg(test)]
+mod set_tests;
 #[cfg(test)]
 pub(crate) mod test_server;
 #[cfg(test)]

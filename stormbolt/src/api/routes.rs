@@ -7,15 +7,17 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, patch, post};
 use axum::{Json, Router};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::body;
-use super::documents::{Applied, ClassChange};
+use super::documents::{Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Progress};
 use super::edit::{Editor, blocking};
 use super::explanation::Explanation;
 use super::problem::ApiError;
 use super::question::{asked, unexplained};
 use super::sets::sets;
+use super::{rule_change, set_change};
 use crate::config::{MAX_FILE_BYTES, to_toml};
 use crate::daemon::Running;
 
@@ -45,15 +47,21 @@ pub fn router(editor: Editor) -> Router {
             "/v1/classes",
             document(|running| running.machine().classes()),
         )
-        .route("/v1/rules", document(|running| running.machine().rules()))
+        .route(
+            "/v1/rules",
+            document(|running| running.machine().rules()).post(post_rule),
+        )
+        .route("/v1/rules/{name}", patch(patch_rule).delete(delete_rule))
         .route(
             "/v1/sets",
             document(|running| sets(running.machine().policy())),
         )
         .route("/v1/cpus", document(|running| running.machine().cpus()))
+        .route("/v1/progress", get(get_progress))
         .route("/v1/policy", get(get_policy).put(put_policy))
         .route("/v1/classes/{name}", patch(patch_class))
         .route("/v1/explain", post(explain))
+        .route("/v1/sets/{name}", patch(patch_set))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(editor)
@@ -67,6 +75,20 @@ where
     get(move |State(editor): State<Editor>| async move {
         let found = editor.handle().ask(move |running| read(running)).await;
         found.map(Json).map_err(ApiError::from)
+    })
+}
+
+/// Does not ask the machine's thread, which is busy when there is something to tell.
+async fn get_progress(State(editor): State<Editor>) -> Json<Progress> {
+    let compiling = editor.handle().activity().compiling();
+    Json(Progress {
+        version: DOCUMENT_VERSION,
+        compiling: compiling.map(|compiling| CompilingStatus {
+            elapsed_milliseconds: compiling.milliseconds,
+            rule_count: compiling.rules,
+            table_bytes: compiling.bytes,
+            table_limit_bytes: compiling.budget,
+        }),
     })
 }
 
@@ -101,13 +123,8 @@ async fn patch_class(
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
-    let Path(name) =
-        name.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let text = body::text(body, MAX_BODY).await?;
-    let change: ClassChange = serde_json::from_str(&text).map_err(|error| {
-        let message = format!("the body is not a change of a class: {error}");
-        ApiError::new(StatusCode::BAD_REQUEST, message)
-    })?;
+    let name = named(name)?;
+    let change: ClassChange = change("class", &body::text(body, MAX_BODY).await?)?;
     editor
         .turn()
         .await?
@@ -120,6 +137,68 @@ async fn explain(State(editor): State<Editor>, body: Body) -> Result<Json<Explan
     let asked = asked(&body::text(body, MAX_BODY).await?)?;
     let answer = editor.handle().ask(move |running| running.explain(&asked));
     answer.await?.map(Json).map_err(unexplained)
+}
+
+async fn patch_set(
+    State(editor): State<Editor>,
+    name: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Json<Applied>, ApiError> {
+    let name = named(name)?;
+    // Before the body is read, which may be as large as a policy: only one at a time is in memory.
+    let turn = editor.turn().await?;
+    let limit = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
+    let text = body::text(body, limit).await?;
+    turn.edit(move |policy| set_change::changed(policy, &name, &change("set", &text)?))
+        .await
+        .map(Json)
+}
+
+async fn post_rule(State(editor): State<Editor>, body: Body) -> Result<Json<Applied>, ApiError> {
+    let change = change("rule", &body::text(body, MAX_BODY).await?)?;
+    let turn = editor.turn().await?;
+    turn.edit(move |policy| rule_change::added(policy, &change))
+        .await
+        .map(Json)
+}
+
+async fn patch_rule(
+    State(editor): State<Editor>,
+    name: Result<Path<String>, PathRejection>,
+    body: Body,
+) -> Result<Json<Applied>, ApiError> {
+    let name = named(name)?;
+    let change = change("rule", &body::text(body, MAX_BODY).await?)?;
+    let turn = editor.turn().await?;
+    turn.edit(move |policy| rule_change::changed(policy, &name, &change))
+        .await
+        .map(Json)
+}
+
+async fn delete_rule(
+    State(editor): State<Editor>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<Applied>, ApiError> {
+    let name = named(name)?;
+    let turn = editor.turn().await?;
+    turn.edit(move |policy| rule_change::removed(policy, &name))
+        .await
+        .map(Json)
+}
+
+/// The name at the end of an address.
+fn named(name: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+    let Path(name) =
+        name.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    Ok(name)
+}
+
+/// Reads the body of a change of a `kind`.
+fn change<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T, ApiError> {
+    serde_json::from_str(text).map_err(|error| {
+        let message = format!("the body is not a change of a {kind}: {error}");
+        ApiError::new(StatusCode::BAD_REQUEST, message)
+    })
 }
 
 async fn not_found(uri: Uri) -> ApiError {

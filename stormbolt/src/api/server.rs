@@ -19,7 +19,8 @@ const MAX_CONNECTIONS: usize = 64;
 /// How long the head of a request may take.
 const MAX_HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a connection may take in all: it serves one request.
-const MAX_CONNECTION_TIME: Duration = Duration::from_mins(1);
+/// Policies may take a minute to compile.
+const MAX_CONNECTION_TIME: Duration = Duration::from_secs(90);
 /// Bytes of a head, and of an answer that waits to be read.
 const MAX_BUFFER: usize = 64 << 10;
 /// How long connections get to end when the server stops.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
+use stormbolt_control::compile::Watch;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -35,7 +36,7 @@ impl Server {
                 .enable_all()
                 .build()
                 .unwrap();
-            let start = |policy| Ok(Traces::default().start(policy));
+            let start = |policy, watch: &mut dyn Watch| Traces::default().start(policy, watch);
             runtime.block_on(serve(&options, start, received, |_| {
                 ready.send(()).unwrap_or(());
             }))

@@ -148,7 +148,8 @@ fn a_class_changes_in_what_is_named_and_in_nothing_else() {
         cpus: set("0"),
         burst: set("20ms"),
     };
-    assert_eq!(client.patch_class("bulk", &change).unwrap().generation, 2);
+    let applied = client.patch_class("bulk", &change).unwrap();
+    assert_eq!((applied.generation, applied.warnings), (2, Vec::new()));
     let change = ClassChange {
         cpus: set("none"),
         ..ClassChange::default()

@@ -6,14 +6,15 @@ use stormbolt_common::counters::PacketCounter;
 use stormbolt_common::limits::SLOTS_PER_CPU_SET;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::steer::entry_for_cpu;
+use stormbolt_control::compile::{Input, Patient, Watch};
 use stormbolt_control::controller::{Command, Controller};
 use stormbolt_control::observe::{CellCounters, Observation};
 use stormbolt_control::policy::{AttachMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
 
 use super::error::ApplyError;
-use super::memory::TableMemory;
-use super::plan::{Numbers, rate_entry, tables};
+use super::memory::{TableMemory, memory_notice};
+use super::plan::{Numbers, rate_entry, rule_entries, tables};
 use crate::causes::with_causes;
 use crate::datapath::{AttachedMode, Attachment, Datapath, PolicyTables};
 
@@ -68,12 +69,26 @@ impl Engine {
     /// # Errors
     /// The kernel refuses; nothing stays attached.
     pub fn start(policy: Policy, hash_seed: u64, table_bytes: u64) -> Result<Self, ApplyError> {
+        Self::start_watched(policy, hash_seed, table_bytes, &mut Patient)
+    }
+
+    /// Like [`Self::start`], unless `watch` wants to give up while `policy` is compiled.
+    ///
+    /// # Errors
+    /// The kernel refuses, or [`ApplyError::GivenUp`]; nothing stays attached.
+    pub fn start_watched(
+        policy: Policy,
+        hash_seed: u64,
+        table_bytes: u64,
+        watch: &mut dyn Watch,
+    ) -> Result<Self, ApplyError> {
         let nothing = Policy {
             interfaces: Vec::new(),
             classes: Vec::new(),
             sets: Vec::new(),
             rules: Vec::new(),
             interval: policy.interval,
+            table_memory: policy.table_memory,
             default_class: policy.default_class,
             malformed: policy.malformed,
         };
@@ -89,7 +104,7 @@ impl Engine {
             baselines: Baselines::default(),
             notices: Vec::new(),
         };
-        engine.apply(policy)?;
+        engine.apply_watched(policy, watch)?;
         // Now and not at the first question, which would keep the controller waiting. Traffic is managed
         // all the same where the kernel refuses.
         if let Err(error) = engine.datapath.prepare_explain() {
@@ -105,7 +120,19 @@ impl Engine {
     ///
     /// # Errors
     /// The policy does not fit or the kernel refuses; the policy in force stays in force.
-    pub fn apply(&mut self, mut policy: Policy) -> Result<u32, ApplyError> {
+    pub fn apply(&mut self, policy: Policy) -> Result<u32, ApplyError> {
+        self.apply_watched(policy, &mut Patient)
+    }
+
+    /// Like [`Self::apply`], unless `watch` wants to give up while `policy` is compiled.
+    ///
+    /// # Errors
+    /// As there, and [`ApplyError::GivenUp`]; the policy in force stays in force.
+    pub fn apply_watched(
+        &mut self,
+        mut policy: Policy,
+        watch: &mut dyn Watch,
+    ) -> Result<u32, ApplyError> {
         let kept = policy.share_with(&self.policy);
         let mut controller = self.controller.clone();
         controller.set_policy(&policy);
@@ -113,15 +140,16 @@ impl Engine {
             .numbers
             .under(&self.policy, &policy, &kept, controller.cpu_sets())?;
         let generation = next_generation(self.datapath.generation());
-        let tables = tables(
-            &policy,
-            &controller,
-            &numbers,
-            &kept,
-            generation,
-            self.datapath.cpus(),
-            &mut self.memory,
-        )?;
+        let input = Input {
+            rules: &policy.rules,
+            entries: &rule_entries(&policy, &numbers),
+            sets: &policy.sets,
+            interfaces: &numbers.interfaces,
+            kept: Some(&kept),
+        };
+        let compiled = self.memory.compile(input, watch)?;
+        let cpus = self.datapath.cpus();
+        let tables = tables(&policy, &controller, &numbers, compiled, generation, cpus);
         match self.put_into_force(policy, controller, numbers, &tables) {
             Ok(()) => {
                 self.memory.keep();
@@ -187,7 +215,12 @@ impl Engine {
         self.datapath.generation()
     }
 
-    /// What the operator should know about the attachments.
+    /// Bytes that the compiled rules and sets of one policy may take.
+    pub fn table_bytes(&self) -> u64 {
+        self.memory.budget()
+    }
+
+    /// What the operator should know about the attachments and the memory.
     pub fn notices(&self) -> Vec<String> {
         let fallbacks = self.attachments.iter().filter_map(|(name, attachment)| {
             let reason = attachment.fallback.as_ref()?;
@@ -196,7 +229,11 @@ impl Engine {
                  mode ({reason})"
             ))
         });
-        fallbacks.chain(self.notices.iter().cloned()).collect()
+        let memory = memory_notice(&self.policy, self.memory.budget());
+        fallbacks
+            .chain(memory.map(|(message, help)| format!("{message}; {help}")))
+            .chain(self.notices.iter().cloned())
+            .collect()
     }
 
     fn observe(&self, now: Nanoseconds) -> Observation {

@@ -14,6 +14,9 @@ pub enum ApplyError {
     /// The kernel's half refused.
     #[error(transparent)]
     Datapath(#[from] DatapathError),
+    /// Whoever asked for it has gone, or the daemon ends.
+    #[error("given up, as was wanted")]
+    GivenUp,
     /// More things of a kind than there are numbers for.
     #[error("more than {limit} {kind}")]
     TooMany {

@@ -3,24 +3,46 @@
 use stormbolt_control::compile::{
     CompileError, CompiledRules, Compiler, Heap, Input, Progress, Watch,
 };
+use stormbolt_control::policy::Policy;
 use stormbolt_control::units::Nanoseconds;
 
+use super::error::ApplyError;
+use crate::config::units::write_size;
 use crate::daemon::clock;
 
 /// How long rules may take to compile. A hundred thousand take about a second; what takes longer than
 /// this is made to.
 const PATIENCE: Nanoseconds = Nanoseconds::from_millis(60_000);
 
-/// Gives a compilation up when it takes too long.
-struct Deadline {
+/// Gives a compilation up when it takes too long, or `watch` wants to.
+struct Deadline<'w> {
     /// In ns of the daemon's clock.
     until: u64,
+    watch: &'w mut dyn Watch,
+    given_up: bool,
 }
 
-impl Watch for Deadline {
-    fn interrupted(&mut self, _: Progress) -> bool {
-        clock::now().0 > self.until
+impl Watch for Deadline<'_> {
+    fn interrupted(&mut self, progress: Progress) -> bool {
+        self.given_up = self.watch.interrupted(progress);
+        self.given_up || clock::now().0 > self.until
     }
+}
+
+/// That `policy` asks for more table memory than the `there` bytes that a policy may take, if it does;
+/// and what to do about it.
+pub(crate) fn memory_notice(policy: &Policy, there: u64) -> Option<(String, String)> {
+    let asked = policy.table_memory.filter(|asked| *asked > there)?;
+    let (asked, there) = (write_size(asked), write_size(there));
+    let message = format!(
+        "the policy asks for {asked} of table memory, but has {there}: that was allocated when the \
+         daemon started"
+    );
+    let help = format!(
+        "start the daemon again with --table-memory {asked}, or with this policy in its own file and \
+         without that option"
+    );
+    Some((message, help))
 }
 
 /// Places in the tables of compiled rules.
@@ -39,15 +61,29 @@ impl TableMemory {
         }
     }
 
+    /// Bytes that one policy may take.
+    pub(super) fn budget(&self) -> u64 {
+        self.compiler.budget()
+    }
+
     /// Compiles rules beside those in force.
     ///
     /// # Errors
-    /// They do not fit.
-    pub(super) fn compile(&mut self, input: Input<'_>) -> Result<CompiledRules, CompileError> {
+    /// They do not fit, or `watch` wanted to give up.
+    pub(super) fn compile(
+        &mut self,
+        input: Input<'_>,
+        watch: &mut dyn Watch,
+    ) -> Result<CompiledRules, ApplyError> {
         let mut deadline = Deadline {
             until: clock::now().0.saturating_add(PATIENCE.0),
+            watch,
+            given_up: false,
         };
-        self.compiler.compile(input, &mut deadline)
+        match self.compiler.compile(input, &mut deadline) {
+            Err(CompileError::Interrupted) if deadline.given_up => Err(ApplyError::GivenUp),
+            compiled => Ok(compiled?),
+        }
     }
 
     /// What [`TableMemory::compile`] gave is in force, and no packet is in what was before it.

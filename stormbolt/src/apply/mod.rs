@@ -19,3 +19,4 @@ mod views;
 pub use engine::Engine;
 pub use error::{ApplyError, ExplainError};
 pub use explain::Asked;
+pub(crate) use memory::memory_notice;

@@ -3,7 +3,7 @@
 use stormbolt_common::limits::{MAX_CLASSES, MAX_CPU_SETS, MAX_INTERFACES, cell};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS};
-use stormbolt_control::compile::Input;
+use stormbolt_control::compile::CompiledRules;
 use stormbolt_control::controller::Controller;
 use stormbolt_control::decide::class_rate;
 use stormbolt_control::policy::{Action, CpuSet, Malformed, Policy};
@@ -11,7 +11,6 @@ use stormbolt_control::units::BitsPerSecond;
 
 use super::error::ApplyError;
 use super::ids::Ids;
-use super::memory::TableMemory;
 use super::rule_numbers::RuleNumbers;
 use crate::datapath::PolicyTables;
 
@@ -103,35 +102,34 @@ pub(super) fn rate_entry(
     }
 }
 
-/// The tables of `policy` for generation `generation`.
+/// What each rule does, by position.
+pub(super) fn rule_entries(policy: &Policy, numbers: &Numbers) -> Vec<RuleEntry> {
+    let rules = policy.rules.iter().zip(&numbers.rules.numbers);
+    rules
+        .map(|(rule, &counter)| RuleEntry {
+            verdict: verdict(rule.action, numbers),
+            counter,
+        })
+        .collect()
+}
+
+fn verdict(action: Action, numbers: &Numbers) -> u32 {
+    match action {
+        Action::Class(class) => numbers.classes.get(class).copied().unwrap_or(VERDICT_PASS),
+        Action::Pass => VERDICT_PASS,
+        Action::Drop => VERDICT_DROP,
+    }
+}
+
+/// The tables of `policy` for generation `generation`, where its rules are `compiled`.
 pub(super) fn tables(
     policy: &Policy,
     controller: &Controller,
     numbers: &Numbers,
-    kept: &[Option<u32>],
+    compiled: CompiledRules,
     generation: u32,
     cpus: u32,
-    memory: &mut TableMemory,
-) -> Result<PolicyTables, ApplyError> {
-    let verdict = |action| match action {
-        Action::Class(class) => numbers.classes.get(class).copied().unwrap_or(VERDICT_PASS),
-        Action::Pass => VERDICT_PASS,
-        Action::Drop => VERDICT_DROP,
-    };
-    let rules = policy.rules.iter().zip(&numbers.rules.numbers);
-    let entries: Vec<_> = rules
-        .map(|(rule, &counter)| RuleEntry {
-            verdict: verdict(rule.action),
-            counter,
-        })
-        .collect();
-    let compiled = memory.compile(Input {
-        rules: &policy.rules,
-        entries: &entries,
-        sets: &policy.sets,
-        interfaces: &numbers.interfaces,
-        kept: Some(kept),
-    })?;
+) -> PolicyTables {
     let mut rates = Vec::new();
     for (interface, of_interface) in controller.rates().iter().enumerate() {
         for (class, &rate) in of_interface.iter().enumerate() {
@@ -143,14 +141,14 @@ pub(super) fn tables(
             }
         }
     }
-    Ok(PolicyTables {
+    PolicyTables {
         header: PolicyHeader {
             generation,
-            default_class: verdict(Action::Class(policy.default_class)),
+            default_class: verdict(Action::Class(policy.default_class), numbers),
             malformed_pass: u32::from(policy.malformed == Malformed::Pass),
             used_sets: compiled.used_sets,
         },
         rates,
         compiled,
-    })
+    }
 }

@@ -10,10 +10,16 @@ pub(crate) mod format;
 mod import;
 mod logging;
 pub(crate) mod output;
+mod progress;
+mod rule;
+mod rule_keys;
 mod run;
+mod set;
 mod show;
 pub(crate) mod table;
 
+#[cfg(test)]
+mod edit_tests;
 #[cfg(test)]
 mod tests;
 
@@ -67,6 +73,8 @@ enum Command {
     Show(show::Args),
     Class(class::Args),
     Explain(explain::Args),
+    Rule(rule::Args),
+    Set(set::Args),
     Import(import::Args),
     Demo(demo::Args),
 }
@@ -104,6 +112,8 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Show(args) => show::run(args, &cli.socket, output),
         Command::Class(args) => class::run(args, &cli.socket, output),
         Command::Explain(args) => explain::run(args, &cli.socket, output),
+        Command::Rule(args) => rule::run(args, &cli.socket, output),
+        Command::Set(args) => set::run(args, &cli.socket, output),
         Command::Import(args) => import::run(args, output),
         Command::Demo(args) => demo::run(args, output),
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::exit::Exit;
 use super::logging;
 use crate::apply::Engine;
-use crate::config::units::parse_size;
+use crate::config::units::{TABLE_MEMORY, parse_size, write_size};
 use crate::daemon::{self, DEFAULT_CONFIG, Options};
 
 /// Runs the daemon in the foreground.
@@ -22,17 +22,19 @@ pub(super) struct Args {
     /// The policy file.
     #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
-    /// Memory that the compiled rules and sets of one policy may take, such as 64MiB. Twice as much
-    /// is taken from the kernel, for a policy is prepared beside the one in force.
+    /// Memory that the compiled rules and sets of one policy may take, such as 64MiB: up to 256MiB,
+    /// rounded up to a power of two. Twice as much
+    /// is taken from the kernel, for a policy is prepared beside the one in force. Without it, `memory`
+    /// below `[tables]` in the policy file counts, and without that 128 MiB.
     ///
     /// A hundred thousand rules take 6 to 15 MiB with IPv4 addresses and twice that and more with
     /// IPv6; a million prefixes 12 and 44 MiB.
-    #[arg(long, value_name = "SIZE", default_value = DEFAULT_TABLE_MEMORY, value_parser = parse_size)]
-    table_memory: u64,
+    #[arg(long, value_name = "SIZE", value_parser = table_memory)]
+    table_memory: Option<u64>,
 }
 
 /// Enough for a hundred thousand rules and a million prefixes.
-const DEFAULT_TABLE_MEMORY: &str = "128MiB";
+const DEFAULT_TABLE_MEMORY: u64 = 128 << 20;
 
 pub(super) fn run(args: &Args, socket: &Path) -> anyhow::Result<Exit> {
     logging::start();
@@ -42,11 +44,26 @@ pub(super) fn run(args: &Args, socket: &Path) -> anyhow::Result<Exit> {
         config,
         socket: socket.to_owned(),
     };
-    let memory = args.table_memory;
+    let asked = args.table_memory;
     // Nobody outside may know which flows share a slot.
     let seed = RandomState::new().build_hasher().finish();
-    daemon::run(&options, move |policy| {
-        Ok(Engine::start(policy, seed, memory)?)
+    daemon::run(&options, move |policy, watch| {
+        let memory = asked.or(policy.table_memory);
+        let memory = memory.unwrap_or(DEFAULT_TABLE_MEMORY);
+        Ok(Engine::start_watched(policy, seed, memory, watch)?)
     })?;
     Ok(Exit::Done)
+}
+
+fn table_memory(text: &str) -> Result<u64, String> {
+    let bytes = parse_size(text).map_err(|error| format!("{error}; {}", error.help()))?;
+    if TABLE_MEMORY.contains(&bytes) {
+        return Ok(bytes);
+    }
+    let (first, last) = (TABLE_MEMORY.start(), TABLE_MEMORY.end());
+    Err(format!(
+        "it is from {} to {}",
+        write_size(*first),
+        write_size(*last)
+    ))
 }

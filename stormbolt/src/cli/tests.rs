@@ -15,10 +15,10 @@ use crate::daemon::fake::{self, POLICY};
 use crate::daemon::{RunError, SocketError};
 use crate::datapath::DatapathError;
 
-const PLAIN: Style = Style { colour: false };
+pub(super) const PLAIN: Style = Style { colour: false };
 
 /// Runs a command line; returns what it wrote.
-fn run(arguments: &[&str]) -> (anyhow::Result<Exit>, String) {
+pub(super) fn run(arguments: &[&str]) -> (anyhow::Result<Exit>, String) {
     let cli = Cli::try_parse_from(["stormbolt"].iter().chain(arguments)).unwrap();
     let mut written = Vec::new();
     let mut output = Output::new(Box::new(&mut written), PLAIN, false);
@@ -49,6 +49,21 @@ fn wrong_usage_is_refused() {
         &["class", "set", "bulk"],
         &["class", "set", "bulk", "--priority", "256"],
         &["apply"],
+        &["set", "add", "blocked"],
+        &["rule", "add", "web"],
+        &["rule", "add", "web", "dst-port"],
+        &[
+            "rule",
+            "add",
+            "web",
+            "dst-port=80",
+            "--before",
+            "a",
+            "--after",
+            "b",
+        ],
+        &["rule", "set", "web"],
+        &["rule", "move", "web"],
         &["demo", "--duration", "0"],
     ] {
         let parsed = Cli::try_parse_from(["stormbolt"].iter().chain(arguments));

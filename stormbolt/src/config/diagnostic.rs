@@ -190,6 +190,21 @@ impl Report {
     }
 }
 
+impl Finding {
+    /// A warning about a policy that has no text to point at.
+    pub(crate) fn warning(message: String, help: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            message,
+            help: Some(help.into()),
+            file: None,
+            line: 1,
+            column: 1,
+            text: String::new(),
+        }
+    }
+}
+
 impl PolicyError {
     /// What was found.
     pub fn report(&self) -> &Report {
@@ -354,6 +369,11 @@ impl Problems {
     /// Whether further problems are counted only, so that costly hints can be left out.
     pub(super) fn is_full(&self) -> bool {
         self.kept.len() >= MAX_PROBLEMS
+    }
+
+    /// Whether nothing was found.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
     }
 
     /// Whether there are errors.

@@ -13,6 +13,7 @@ const VERSION: i64 = 1;
 #[derive(Debug)]
 pub(super) struct Document<'t> {
     pub(super) interval: Option<Field>,
+    pub(super) table_memory: Option<Field>,
     pub(super) interfaces: Vec<InterfaceEntry>,
     pub(super) classes: Vec<ClassEntry>,
     pub(super) sets: Vec<SetEntry<'t>>,
@@ -82,24 +83,11 @@ impl<'t> Document<'t> {
     /// Reads TOML text. `None` when it cannot be judged any further: it is not TOML, or of
     /// another version.
     pub(super) fn read(text: &'t str, problems: &mut Problems) -> Option<Self> {
-        let (table, errors) = DeTable::parse_recoverable(text);
-        for error in &errors {
-            problems.add(syntax_problem(text, error));
-        }
-        if !errors.is_empty() {
-            return None;
-        }
-        let mut root = Section::new("", table.into_inner());
+        let mut root = Section::new("", table(text, problems)?);
         check_version(root.field("version", problems), problems)?;
-        let interval = root
-            .section("controller", problems)
-            .and_then(|(_, mut section)| {
-                let interval = section.field("interval", problems);
-                section.finish(problems);
-                interval
-            });
         let document = Self {
-            interval,
+            interval: only_field(&mut root, "controller", "interval", problems),
+            table_memory: only_field(&mut root, "tables", "memory", problems),
             interfaces: entries(&mut root, "interface", problems, InterfaceEntry::read),
             classes: entries(&mut root, "class", problems, ClassEntry::read),
             sets: entries(&mut root, "set", problems, SetEntry::read),
@@ -111,6 +99,14 @@ impl<'t> Document<'t> {
         root.finish(problems);
         Some(document)
     }
+}
+
+fn table<'t>(text: &'t str, problems: &mut Problems) -> Option<DeTable<'t>> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        problems.add(syntax_problem(text, error));
+    }
+    errors.is_empty().then(|| table.into_inner())
 }
 
 fn syntax_problem(text: &str, error: &toml::de::Error) -> Problem {
@@ -149,6 +145,19 @@ fn check_version(version: Option<Field>, problems: &mut Problems) -> Option<()> 
     };
     problems.add(Problem::error(span, message).help(help));
     readable.then_some(())
+}
+
+/// The value of the one key that a table may have.
+fn only_field(
+    root: &mut Section<'_>,
+    table: &'static str,
+    key: &'static str,
+    problems: &mut Problems,
+) -> Option<Field> {
+    let (_, mut section) = root.section(table, problems)?;
+    let field = section.field(key, problems);
+    section.finish(problems);
+    field
 }
 
 fn entries<'t, T>(
@@ -211,6 +220,14 @@ impl<'t> SetEntry<'t> {
 }
 
 impl RuleEntry {
+    /// Reads a text that is nothing but the keys of one rule. `None` when it is not TOML.
+    pub(super) fn alone(text: &str, problems: &mut Problems) -> Option<Self> {
+        let mut section = Section::new("[[rule]]", table(text, problems)?);
+        let entry = Self::read(0..text.len(), &mut section, problems);
+        section.finish(problems);
+        Some(entry)
+    }
+
     fn read(span: Span, section: &mut Section<'_>, problems: &mut Problems) -> Self {
         Self {
             span,

@@ -8,19 +8,24 @@ use stormbolt_control::policy::{
 };
 
 use super::fields::{DSCP, PROTOCOLS, TCP_FLAGS};
-use super::units::{write_rate, write_time};
+use super::units::{write_rate, write_size, write_time};
 
 /// Lists up to this long stand on one line.
 const MAX_INLINE: usize = 8;
 
 /// Writes a policy as a file that [`super::parse`] reads back as an equal policy.
 ///
-/// Every key is written, defaults too. Large sets are written as texts with one prefix a line, which
+/// Every key is written, defaults too, but for the memory of the tables: what that is by default is
+/// the daemon's business. Large sets are written as texts with one prefix a line, which
 /// are smaller and quicker to read than lists.
 pub fn to_toml(policy: &Policy) -> String {
     let mut out = Writer(String::from("version = 1\n"));
     out.header("[controller]");
     out.text("interval", &write_time(policy.interval));
+    if let Some(bytes) = policy.table_memory {
+        out.header("[tables]");
+        out.text("memory", &write_size(bytes));
+    }
     for interface in &policy.interfaces {
         out.header(&format!("[interface.{}]", key(&interface.name)));
         out.text("capacity", &write_rate(interface.capacity));
@@ -33,7 +38,11 @@ pub fn to_toml(policy: &Policy) -> String {
         write_set(&mut out, set);
     }
     for (index, rule) in policy.rules.iter().enumerate() {
-        write_rule(&mut out, policy, index + 1, rule);
+        out.header("[[rule]]");
+        if rule.name != format!("rule {}", index + 1) {
+            out.text("name", &rule.name);
+        }
+        write_rule(&mut out, policy, rule);
     }
     out.header("[default]");
     out.text("class", class_name(policy, policy.default_class));
@@ -44,6 +53,15 @@ pub fn to_toml(policy: &Policy) -> String {
             Malformed::Pass => "pass",
         },
     );
+    out.0
+}
+
+/// Writes the keys of a rule of `policy`, as they stand below `[[rule]]`; [`super::parse_rule`] reads
+/// them back as an equal rule.
+pub fn rule_to_toml(policy: &Policy, rule: &Rule) -> String {
+    let mut out = Writer(String::new());
+    out.text("name", &rule.name);
+    write_rule(&mut out, policy, rule);
     out.0
 }
 
@@ -109,7 +127,8 @@ fn write_set(out: &mut Writer, set: &Set) {
     out.0.push_str("'''\n");
 }
 
-fn write_rule(out: &mut Writer, policy: &Policy, number: usize, rule: &Rule) {
+/// All keys but the name.
+fn write_rule(out: &mut Writer, policy: &Policy, rule: &Rule) {
     let RuleMatch {
         source,
         destination,
@@ -124,10 +143,6 @@ fn write_rule(out: &mut Writer, policy: &Policy, number: usize, rule: &Rule) {
         length,
         interface,
     } = &rule.matches;
-    out.header("[[rule]]");
-    if rule.name != format!("rule {number}") {
-        out.text("name", &rule.name);
-    }
     write_addresses(out, policy, "src", source.as_ref());
     write_addresses(out, policy, "dst", destination.as_ref());
     out.optional("src-port", source_port.as_ref(), range);

@@ -23,19 +23,34 @@ pub(super) struct SetFile {
     pub(super) text: String,
 }
 
-/// Why there is no such text.
+/// Why the text of a file of prefixes cannot be had.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SetFileError {
+pub enum SetFileError {
+    /// Whoever gave the policy may not have files opened.
     #[error("the file of a set cannot be read here")]
     Refused,
-    #[error("cannot read `{}`: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    /// It cannot be opened or read.
+    #[error("cannot read `{}`: {error}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// It is larger than [`MAX_FILE_BYTES`].
     #[error("`{}` is larger than {} MiB", path.display(), MAX_FILE_BYTES >> 20)]
-    TooLarge { path: PathBuf },
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// It is not text.
     #[error("`{}` is not UTF-8 text: first bad byte at {line}:{column}", path.display())]
     NotText {
+        /// Which file.
         path: PathBuf,
+        /// Line of the first byte that is not UTF-8, from 1.
         line: usize,
+        /// Its column in characters, from 1.
         column: usize,
     },
 }
@@ -57,7 +72,7 @@ impl SetFileError {
 
 impl SetFiles<'_> {
     /// Reads the file that a set calls `name`.
-    pub(super) fn read(self, name: &str) -> Result<SetFile, SetFileError> {
+    pub(super) fn read(self, name: impl AsRef<Path>) -> Result<SetFile, SetFileError> {
         let Self::In(folder) = self else {
             return Err(SetFileError::Refused);
         };
@@ -65,7 +80,7 @@ impl SetFiles<'_> {
         let bytes = match read_limited(&path, MAX_FILE_BYTES) {
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Err(SetFileError::TooLarge { path }),
-            Err(source) => return Err(SetFileError::Read { path, source }),
+            Err(error) => return Err(SetFileError::Read { path, error }),
         };
         match utf8(bytes) {
             Ok(text) => Ok(SetFile { path, text }),

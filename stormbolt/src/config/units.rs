@@ -10,6 +10,10 @@ pub const MIN_RATE: BitsPerSecond = BitsPerSecond(8_000);
 /// The highest rate and capacity.
 pub const MAX_RATE: BitsPerSecond = BitsPerSecond(400_000_000_000);
 
+/// Bytes that the tables of one policy may be given. Twice as many are allocated, as one value of a map,
+/// and the verifier takes no offset into a value from 512 MiB up.
+pub const TABLE_MEMORY: std::ops::RangeInclusive<u64> = (64 << 10)..=(256 << 20);
+
 const RATE_UNITS: &[(&str, u64)] = &[
     ("bit", 1),
     ("kbit", 1_000),
@@ -143,6 +147,19 @@ pub fn write_rate(rate: BitsPerSecond) -> String {
 pub fn write_time(time: Nanoseconds) -> String {
     let without_minutes = TIME_UNITS.get(..5).unwrap_or_default();
     write_in(time.0, without_minutes)
+}
+
+/// Writes a size so that [`parse_size`] reads the same: `64KiB`, `1500B`.
+pub fn write_size(bytes: u64) -> String {
+    let binary = SIZE_UNITS
+        .iter()
+        .rev()
+        .filter(|(_, factor)| factor.is_power_of_two());
+    let whole = binary
+        .into_iter()
+        .find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor));
+    let (name, factor) = whole.copied().unwrap_or(("B", 1));
+    format!("{}{name}", bytes / factor)
 }
 
 /// Splits `1.5 Gbit` into number and unit; `None` without a leading number.

@@ -1,5 +1,6 @@
 //! The engine as the daemon's machine.
 
+use stormbolt_control::compile::Watch;
 use stormbolt_control::policy::Policy;
 use stormbolt_control::units::Nanoseconds;
 
@@ -13,8 +14,12 @@ impl Machine for Engine {
         self.tick(now);
     }
 
-    fn apply(&mut self, policy: Policy) -> Result<u32, BoxedError> {
-        Ok(self.apply(policy)?)
+    fn apply(&mut self, policy: Policy, watch: &mut dyn Watch) -> Result<u32, BoxedError> {
+        Ok(self.apply_watched(policy, watch)?)
+    }
+
+    fn table_bytes(&self) -> u64 {
+        self.table_bytes()
     }
 
     fn policy(&self) -> &Policy {

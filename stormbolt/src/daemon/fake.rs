@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use stormbolt_control::compile::{Progress, Watch};
 use stormbolt_control::policy::Policy;
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
@@ -12,8 +13,11 @@ use crate::api::documents::{
     OutcomeCount, RuleStatus, Rules,
 };
 use crate::api::explanation::{Explanation, FailedField, NearMiss};
-use crate::apply::{Asked, ExplainError};
+use crate::apply::{ApplyError, Asked, ExplainError};
 use crate::explain::hex;
+
+/// What the tables of one policy may take.
+const TABLE_BYTES: u64 = 1 << 20;
 
 /// A policy with classes `gold` and `bulk` that ticks every 10 ms.
 pub(crate) const POLICY: &str = r#"
@@ -53,17 +57,38 @@ impl Traces {
     }
 
     /// Starts a machine that leaves these traces.
-    pub(crate) fn start(&self, policy: Policy) -> FakeMachine {
-        FakeMachine {
+    ///
+    /// # Errors
+    ///
+    /// It is given up while it compiles a policy that takes for ever.
+    pub(crate) fn start(
+        &self,
+        policy: Policy,
+        watch: &mut dyn Watch,
+    ) -> Result<FakeMachine, BoxedError> {
+        if FakeMachine::has_interface(&policy, "slow") {
+            compile_for_ever(watch)?;
+        }
+        Ok(FakeMachine {
             policy,
             generation: 1,
             traces: self.clone(),
-        }
+        })
     }
 }
 
+/// Makes progress until it is interrupted.
+fn compile_for_ever(watch: &mut dyn Watch) -> Result<(), ApplyError> {
+    let mut words = 1;
+    while !watch.interrupted(Progress { words }) {
+        words += 1;
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err(ApplyError::GivenUp)
+}
+
 /// Refuses policies whose interface is called `absent`, panics at the tick under one whose
-/// interface is called `panic`.
+/// interface is called `panic`, compiles one whose interface is called `slow` until it is given up.
 pub(crate) struct FakeMachine {
     policy: Policy,
     generation: u32,
@@ -94,13 +119,20 @@ impl Machine for FakeMachine {
         self.traces.ticks.fetch_add(1, Ordering::SeqCst);
     }
 
-    fn apply(&mut self, policy: Policy) -> Result<u32, BoxedError> {
+    fn apply(&mut self, policy: Policy, watch: &mut dyn Watch) -> Result<u32, BoxedError> {
+        if Self::has_interface(&policy, "slow") {
+            compile_for_ever(watch)?;
+        }
         if Self::has_interface(&policy, "absent") {
             return Err("there is no interface `absent`".into());
         }
         self.policy = policy;
         self.generation += 1;
         Ok(self.generation)
+    }
+
+    fn table_bytes(&self) -> u64 {
+        TABLE_BYTES
     }
 
     fn policy(&self) -> &Policy {

@@ -2,12 +2,13 @@
 
 use std::error::Error;
 
+use stormbolt_control::compile::Watch;
 use stormbolt_control::policy::Policy;
 use stormbolt_control::units::Nanoseconds;
 
 use crate::api::documents::{Classes, Cpus, Interfaces, Rules};
 use crate::api::explanation::Explanation;
-use crate::apply::{Asked, ExplainError};
+use crate::apply::{ApplyError, Asked, ExplainError};
 
 /// Any error that may cross threads.
 pub type BoxedError = Box<dyn Error + Send + Sync>;
@@ -17,12 +18,17 @@ pub trait Machine {
     /// Runs one interval of the controller at time `now`.
     fn tick(&mut self, now: Nanoseconds);
 
-    /// Puts a policy into force as a whole and returns its generation.
+    /// Puts a policy into force as a whole and returns its generation, unless `watch` wants to give up
+    /// before it is compiled.
     ///
     /// # Errors
     ///
-    /// When this machine cannot run the policy; the one in force stays.
-    fn apply(&mut self, policy: Policy) -> Result<u32, BoxedError>;
+    /// When this machine cannot run the policy, and [`crate::apply::ApplyError::GivenUp`]; the one in
+    /// force stays.
+    fn apply(&mut self, policy: Policy, watch: &mut dyn Watch) -> Result<u32, BoxedError>;
+
+    /// Bytes that the compiled rules and sets of one policy may take.
+    fn table_bytes(&self) -> u64;
 
     /// The policy in force.
     fn policy(&self) -> &Policy;
@@ -51,4 +57,9 @@ pub trait Machine {
     ///
     /// When the packet cannot be asked about.
     fn explain(&mut self, asked: &Asked, now: Nanoseconds) -> Result<Explanation, ExplainError>;
+}
+
+/// Whether a change was given up because that was wanted.
+pub(crate) fn given_up(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(ApplyError::GivenUp))
 }

@@ -4,6 +4,7 @@
 //! the socket and to the events of the process, [`run`] adds the signals, the privileges and the
 //! service manager. [`clock`] is the only place that knows what time it is.
 
+mod activity;
 pub(crate) mod clock;
 mod engine;
 mod error;
@@ -21,7 +22,9 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
+pub use activity::{Activity, Cancel, CancelOnDrop, Compiling};
 pub use error::RunError;
+pub(crate) use machine::given_up;
 pub use machine::{BoxedError, Machine};
 pub use process::{DEFAULT_CONFIG, DEFAULT_SOCKET, run};
 pub use running::Running;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use caps::{CapSet, Capability};
 use sd_notify::NotifyState;
+use stormbolt_control::compile::Watch;
 use stormbolt_control::policy::Policy;
 
 use super::error::RunError;
@@ -26,7 +27,7 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// When the daemon cannot start, or a defect ended it. Nothing stays attached in either case.
 pub fn run<F, M>(options: &Options, start: F) -> Result<(), RunError>
 where
-    F: FnOnce(Policy) -> Result<M, BoxedError> + Send + 'static,
+    F: FnOnce(Policy, &mut dyn Watch) -> Result<M, BoxedError> + Send + 'static,
     M: Machine + 'static,
 {
     check_capabilities()?;

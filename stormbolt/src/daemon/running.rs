@@ -1,13 +1,15 @@
 //! The machine and what the daemon knows about its run.
 
+use stormbolt_control::compile::{Progress, Watch};
 use stormbolt_control::policy::Policy;
 use stormbolt_control::units::Nanoseconds;
 
+use super::activity::{Activity, Cancel};
 use super::clock;
 use super::machine::{BoxedError, Machine};
 use crate::api::documents::{DOCUMENT_VERSION, Status};
 use crate::api::explanation::Explanation;
-use crate::apply::{Asked, ExplainError};
+use crate::apply::{ApplyError, Asked, ExplainError};
 use crate::causes::with_causes;
 
 /// Characters of a policy's source that are kept.
@@ -16,6 +18,7 @@ const MAX_SOURCE: usize = 4096;
 /// A machine that runs; owned by the worker's thread.
 pub struct Running {
     machine: Box<dyn Machine>,
+    activity: Activity,
     source: String,
     started: Nanoseconds,
     ticks: u64,
@@ -26,9 +29,10 @@ pub struct Running {
 
 impl Running {
     /// Takes over a machine that has just been started with the policy out of `source`.
-    pub(super) fn new(machine: Box<dyn Machine>, source: &str) -> Self {
+    pub(super) fn new(machine: Box<dyn Machine>, source: &str, activity: Activity) -> Self {
         let mut running = Self {
             machine,
+            activity,
             source: printable(source),
             started: clock::now(),
             ticks: 0,
@@ -44,14 +48,29 @@ impl Running {
         self.machine.as_ref()
     }
 
-    /// Puts a policy into force. `source` says where it came from: a path, or `api`.
+    /// Puts a policy into force, unless `cancel` says that nobody waits for it any more. `source` says
+    /// where it came from: a path, or `api`.
     ///
     /// # Errors
     ///
-    /// When this machine cannot run the policy; the one in force stays.
-    pub fn apply(&mut self, policy: Policy, source: &str) -> Result<u32, BoxedError> {
+    /// When this machine cannot run the policy, or it was given up; the one in force stays.
+    pub fn apply(
+        &mut self,
+        policy: Policy,
+        source: &str,
+        cancel: &Cancel,
+    ) -> Result<u32, BoxedError> {
         let source = printable(source);
-        match self.machine.apply(policy) {
+        let budget = self.machine.table_bytes();
+        let mut watch = self.activity.begin(policy.rules.len(), budget, cancel);
+        // Whoever waited for their turn may have gone meanwhile.
+        let result = if watch.interrupted(Progress { words: 0 }) {
+            Err(ApplyError::GivenUp.into())
+        } else {
+            self.machine.apply(policy, &mut watch)
+        };
+        drop(watch);
+        match result {
             Ok(generation) => {
                 self.source = source;
                 self.log_policy();

@@ -1,14 +1,17 @@
 //! The daemon's life from the policy file to the last detached interface.
 
+use std::future::Future;
 use std::path::PathBuf;
 
+use stormbolt_control::compile::Watch;
 use stormbolt_control::policy::Policy;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::activity::Activity;
 use super::error::RunError;
-use super::machine::{BoxedError, Machine};
+use super::machine::{BoxedError, Machine, given_up};
 use super::socket::listen_at;
 use super::worker::Worker;
 use crate::api::{Editor, ServerError, router, serve_connections};
@@ -54,7 +57,7 @@ pub async fn serve<F, M>(
     say: impl Fn(Milestone),
 ) -> Result<(), RunError>
 where
-    F: FnOnce(Policy) -> Result<M, BoxedError> + Send + 'static,
+    F: FnOnce(Policy, &mut dyn Watch) -> Result<M, BoxedError> + Send + 'static,
     M: Machine + 'static,
 {
     let (loaded, _text) = config::load(&options.config)?;
@@ -63,7 +66,14 @@ where
     }
     let (listener, _socket_file) = listen_at(&options.socket)?;
     let source = options.config.display().to_string();
-    let mut worker = Worker::start(source, move || start(loaded.policy)).await?;
+    let activity = Activity::default();
+    let starting = Worker::start(source, activity.clone(), move |watch| {
+        start(loaded.policy, watch)
+    });
+    let Some((mut worker, reload_wanted)) = started(starting, &activity, &mut events).await? else {
+        tracing::info!("stopped before it was ready");
+        return Ok(());
+    };
 
     let editor = Editor::new(worker.handle());
     let listener = UnixListener::from_std(listener).map_err(RunError::Runtime)?;
@@ -71,6 +81,9 @@ where
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server = Box::pin(serve_connections(listener, router(editor.clone()), stopped));
     let mut reloads = JoinSet::new();
+    if reload_wanted {
+        reloads.spawn(reload(editor.clone(), options.config.clone()));
+    }
     say(Milestone::Ready);
     let ended = loop {
         tokio::select! {
@@ -87,6 +100,7 @@ where
                 Some(Event::Stop) | None => {
                     tracing::info!("stopping");
                     say(Milestone::Stopping);
+                    worker.give_up();
                     drop(stop);
                     break server.await;
                 }
@@ -98,6 +112,35 @@ where
     ended
         .map_err(|ServerError::Panicked| RunError::Panicked)
         .and(detached)
+}
+
+/// Waits until the machine runs; `None` when the daemon was told to end before. Says also whether it
+/// was told to read the policy again meanwhile.
+async fn started(
+    starting: impl Future<Output = Result<Worker, RunError>>,
+    activity: &Activity,
+    events: &mut mpsc::Receiver<Event>,
+) -> Result<Option<(Worker, bool)>, RunError> {
+    let mut starting = std::pin::pin!(starting);
+    let (mut stop_wanted, mut reload_wanted) = (false, false);
+    let worker = loop {
+        tokio::select! {
+            started = &mut starting => break started,
+            event = events.recv(), if !stop_wanted => match event {
+                Some(Event::Reload) => reload_wanted = true,
+                Some(Event::Stop) | None => {
+                    stop_wanted = true;
+                    activity.stop();
+                }
+            },
+        }
+    };
+    match worker {
+        Ok(worker) if stop_wanted => worker.stop().map(|()| None),
+        Ok(worker) => Ok(Some((worker, reload_wanted))),
+        Err(RunError::Start(error)) if stop_wanted && given_up(error.as_ref()) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn reload(editor: Editor, config: PathBuf) {

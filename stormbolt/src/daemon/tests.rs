@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use stormbolt_control::compile::Watch;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::fake::{POLICY, Traces};
 use super::worker::Worker;
-use super::{Event, Milestone, Options, RunError, Unanswered, serve};
+use super::{Activity, Event, Milestone, Options, RunError, Unanswered, serve};
 use crate::api::Editor;
 use crate::config;
 
@@ -39,7 +40,7 @@ impl Daemon {
         let (ready, mut is_ready) = mpsc::unbounded_channel();
         let (own_options, own_traces) = (options.clone(), traces.clone());
         let served = tokio::spawn(async move {
-            let start = move |policy| Ok(own_traces.start(policy));
+            let start = move |policy, watch: &mut dyn Watch| own_traces.start(policy, watch);
             let say = move |milestone| ready.send(milestone).unwrap_or(());
             serve(&own_options, start, received, say).await
         });
@@ -156,7 +157,7 @@ async fn a_panic_of_the_machine_ends_the_daemon_detached() {
 async fn a_second_daemon_leaves_the_first_and_its_interfaces_alone() {
     let daemon = Daemon::start(POLICY).await;
     let (_events, received) = mpsc::channel(1);
-    let start = |_| -> Result<super::fake::FakeMachine, super::BoxedError> {
+    let start = |_, _: &mut dyn Watch| -> Result<super::fake::FakeMachine, super::BoxedError> {
         panic!("must not be started")
     };
     let ended = serve(&daemon.options, start, received, |_| {}).await;
@@ -175,18 +176,45 @@ async fn a_machine_that_does_not_start_ends_the_daemon_with_its_reason() {
         socket: directory.path().join("socket"),
     };
     let (_events, received) = mpsc::channel(1);
-    let start = |_| -> Result<super::fake::FakeMachine, super::BoxedError> { Err("no".into()) };
+    let start = |_, _: &mut dyn Watch| -> Result<super::fake::FakeMachine, super::BoxedError> {
+        Err("no".into())
+    };
     let ended = serve(&options, start, received, |_| {}).await;
     assert!(matches!(&ended, Err(RunError::Start(reason)) if reason.to_string() == "no"));
+    assert!(!options.socket.exists());
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_stopped_while_it_starts_gives_up_and_ends_well() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("policy.toml");
+    fs::write(&config, POLICY.replace("eth0", "slow")).unwrap();
+    let options = Options {
+        config,
+        socket: directory.path().join("socket"),
+    };
+    let (events, received) = mpsc::channel(1);
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let start = move |policy, watch: &mut dyn Watch| {
+        begun.send(()).unwrap();
+        Traces::default().start(policy, watch)
+    };
+    let own_options = options.clone();
+    let served = tokio::spawn(async move { serve(&own_options, start, received, |_| {}).await });
+    has_begun.await.unwrap();
+    events.send(Event::Stop).await.unwrap();
+    served.await.unwrap().unwrap();
     assert!(!options.socket.exists());
 }
 
 async fn worker(traces: &Traces) -> Worker {
     let policy = config::parse("test", POLICY).unwrap().policy;
     let traces = traces.clone();
-    Worker::start("test".to_owned(), move || Ok(traces.start(policy)))
-        .await
-        .unwrap()
+    Worker::start("test".to_owned(), Activity::default(), move |watch| {
+        traces.start(policy, watch)
+    })
+    .await
+    .unwrap()
 }
 
 #[tokio::test]

@@ -6,8 +6,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use stormbolt_control::compile::Watch;
 use tokio::sync::oneshot;
 
+use super::activity::{Activity, Cancel};
 use super::clock;
 use super::error::RunError;
 use super::machine::{BoxedError, Machine};
@@ -36,11 +38,13 @@ pub enum Unanswered {
 #[derive(Clone)]
 pub struct Handle {
     jobs: SyncSender<Job>,
+    activity: Activity,
 }
 
 /// The thread. Dropping it stops the machine and waits until everything is detached.
 pub(super) struct Worker {
     jobs: SyncSender<Job>,
+    activity: Activity,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     /// Resolves when the thread ends, for whatever reason.
@@ -48,14 +52,19 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Starts the machine on a thread of its own and waits until it runs.
+    /// Starts the machine on a thread of its own and waits until it runs. What it is busy with is told
+    /// to `activity`; while it starts, that is nothing but the watch.
     ///
     /// # Errors
     ///
     /// What `start` returned, or that it panicked.
-    pub(super) async fn start<F, M>(source: String, start: F) -> Result<Self, RunError>
+    pub(super) async fn start<F, M>(
+        source: String,
+        activity: Activity,
+        start: F,
+    ) -> Result<Self, RunError>
     where
-        F: FnOnce() -> Result<M, BoxedError> + Send + 'static,
+        F: FnOnce(&mut dyn Watch) -> Result<M, BoxedError> + Send + 'static,
         M: Machine + 'static,
     {
         let (jobs, waiting) = sync_channel(MAX_WAITING);
@@ -63,11 +72,13 @@ impl Worker {
         let (started, ready) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
         let stopped = Arc::clone(&stop);
+        let of_machine = activity.clone();
         let body = move || {
             // Dropped last, so that whoever waits for the end finds everything detached.
             let _end = end;
-            let running = match start() {
-                Ok(machine) => Running::new(Box::new(machine), &source),
+            let machine = start(&mut of_machine.begin(0, 0, &Cancel::default()));
+            let running = match machine {
+                Ok(machine) => Running::new(Box::new(machine), &source, of_machine),
                 Err(error) => {
                     drop(started.send(Err(error)));
                     return;
@@ -82,6 +93,7 @@ impl Worker {
             .map_err(RunError::Runtime)?;
         let worker = Self {
             jobs,
+            activity,
             stop,
             thread: Some(thread),
             ended,
@@ -97,6 +109,7 @@ impl Worker {
     pub(super) fn handle(&self) -> Handle {
         Handle {
             jobs: self.jobs.clone(),
+            activity: self.activity.clone(),
         }
     }
 
@@ -104,6 +117,11 @@ impl Worker {
     pub(super) async fn ended(&mut self) {
         // The sender is never used, only dropped: the error is the message.
         drop((&mut self.ended).await);
+    }
+
+    /// Lets the machine give up what takes long: it will be stopped.
+    pub(super) fn give_up(&self) {
+        self.activity.stop();
     }
 
     /// Stops the machine and waits until everything is detached.
@@ -116,6 +134,7 @@ impl Worker {
     }
 
     fn join(&mut self) -> Result<(), RunError> {
+        self.give_up();
         self.stop.store(true, Ordering::Release);
         // Wakes the thread up. A full queue needs no waking: the flag is read after each job.
         drop(self.jobs.try_send(Box::new(|_| {})));
@@ -135,6 +154,11 @@ impl Drop for Worker {
 }
 
 impl Handle {
+    /// What the machine's thread is busy with. Does not wait for it.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
+    }
+
     /// Lets the machine's thread do `job` between two ticks and returns its result.
     ///
     /// # Errors

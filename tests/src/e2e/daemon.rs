@@ -33,10 +33,19 @@ impl Daemon {
     ///
     /// When it does not.
     pub fn start(lab: &Lab, policy: &str) -> Self {
+        Self::start_with(lab, policy, &[])
+    }
+
+    /// Starts a daemon with further arguments for `stormbolt run`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub fn start_with(lab: &Lab, policy: &str, arguments: &[&str]) -> Self {
         let folder = TempDir::with_prefix("stormbolt-tests-").unwrap();
         fs::write(folder.path().join("policy.toml"), policy).unwrap();
         let mut daemon = Self {
-            child: spawn(lab, folder.path()),
+            child: spawn(lab, folder.path(), arguments),
             client: Client::new(&folder.path().join("socket")).unwrap(),
             folder,
         };
@@ -47,7 +56,7 @@ impl Daemon {
     /// Starts another process in the place of one that has ended.
     pub fn start_again(&mut self, lab: &Lab) {
         assert!(self.child.try_wait().unwrap().is_some(), "it has not ended");
-        self.child = spawn(lab, self.folder.path());
+        self.child = spawn(lab, self.folder.path(), &[]);
         self.wait_until_it_answers();
     }
 
@@ -159,13 +168,14 @@ impl Daemon {
     }
 }
 
-fn spawn(lab: &Lab, folder: &Path) -> Child {
+fn spawn(lab: &Lab, folder: &Path, arguments: &[&str]) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
         .open(folder.join("log"))
         .unwrap();
     let mut command = Daemon::command(lab, folder);
+    command.args(arguments);
     command.stdout(log.try_clone().unwrap()).stderr(log);
     spawn_for_process_lifetime(command).unwrap()
 }

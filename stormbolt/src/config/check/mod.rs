@@ -3,9 +3,13 @@
 mod classes;
 mod conflicts;
 mod interfaces;
+mod one_rule;
 mod policy;
+mod prefix_list;
 mod rules;
 mod set_prefixes;
 mod sets;
 
+pub(super) use one_rule::one_rule;
 pub(super) use policy::policy;
+pub(super) use prefix_list::{prefix_entries, prefix_lines};

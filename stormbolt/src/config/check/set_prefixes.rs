@@ -68,6 +68,18 @@ impl<'n> Prefixes<'n> {
         self.each_line(text, problems, |offset, length| offset..offset + length);
     }
 
+    /// Reads entries that stand on lines of their own, where nothing is a comment.
+    pub(super) fn read_entries(&mut self, entries: &[String], problems: &mut Problems) {
+        let mut host_bits = HostBits::default();
+        let mut start = 0;
+        for entry in entries {
+            let at = start..start + entry.len();
+            start = at.end + 1;
+            self.read_one(entry, at, &mut host_bits, problems);
+        }
+        self.count_host_bits(&host_bits, problems);
+    }
+
     /// The prefixes in order, each once; `None` if there are more than a set may have.
     pub(super) fn finish(mut self) -> Option<Vec<IpNet>> {
         self.list.sort_unstable();

@@ -39,6 +39,17 @@ pub(super) struct Sources<'a> {
 }
 
 impl Sets {
+    /// The sets of a policy that is in force.
+    pub(super) fn known(sets: &[Arc<Set>]) -> Self {
+        let names = sets.iter().map(|set| set.name.clone());
+        Self {
+            all: sets.to_vec(),
+            spans: vec![0..0; sets.len()],
+            used: vec![false; sets.len()],
+            positions: names.zip(0..).collect(),
+        }
+    }
+
     pub(super) fn read(
         entries: Vec<SetEntry<'_>>,
         sources: &mut Sources<'_>,

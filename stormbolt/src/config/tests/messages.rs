@@ -121,6 +121,22 @@ fn the_interval_is_a_time_within_bounds() {
 }
 
 #[test]
+fn table_memory_is_a_size_within_bounds() {
+    assert_eq!(
+        one("[tables]\nmemory = 100\n"),
+        "9:10: error: `memory` has no unit; write a size in quotes, like \"256MiB\" [100]"
+    );
+    assert_eq!(
+        one("[tables]\nmemory = \"63KiB\"\n"),
+        "9:10: error: table memory `63KiB` is out of bounds; it is from 64KiB to 256MiB [\"63KiB\"]"
+    );
+    assert_eq!(
+        one("[tables]\nmemroy = \"64KiB\"\n"),
+        "9:1: error: unknown key `memroy` in `[tables]`; did you mean `memory`? [memroy]"
+    );
+}
+
+#[test]
 fn rates_of_classes_are_checked_against_each_other_and_the_link() {
     assert_eq!(
         class("rate = \"10gbps\""),

@@ -15,7 +15,8 @@ use stormbolt_control::policy::{
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
-use crate::config::{parse, render, to_toml};
+use crate::config::units::TABLE_MEMORY;
+use crate::config::{parse, parse_rule, render, rule_to_toml, to_toml};
 
 const EXAMPLE: &str = include_str!("../../../../docs/examples/game-server.toml");
 const CAPACITY: u64 = 100_000_000_000;
@@ -317,6 +318,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             let name = of("[^\\x00-\\x1f\\x7f-\\u{9f}]{1,15}");
             let rules = vec((name, rule_match(interfaces.len()), action), 0..6);
             let malformed = select(vec![Malformed::Drop, Malformed::Pass]);
+            let table_memory = of(TABLE_MEMORY);
             let interval = 10_000_000..=10_000_000_000_u64;
             let default = 0..classes.len();
             (
@@ -325,12 +327,20 @@ fn policy() -> impl Strategy<Value = Policy> {
                 sets(),
                 rules,
                 default,
-                malformed,
+                (malformed, table_memory),
                 interval,
             )
         })
         .prop_map(
-            |(interfaces, classes, sets, rules, default_class, malformed, interval)| {
+            |(
+                interfaces,
+                classes,
+                sets,
+                rules,
+                default_class,
+                (malformed, table_memory),
+                interval,
+            )| {
                 let rules =
                     rules
                         .into_iter()
@@ -352,6 +362,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 let interval = Nanoseconds(interval);
                 Policy {
                     interval,
+                    table_memory,
                     interfaces,
                     classes,
                     sets,
@@ -370,6 +381,17 @@ proptest! {
         match parse("export.toml", &text) {
             Ok(loaded) => prop_assert_eq!(loaded.policy, policy),
             Err(error) => prop_assert!(false, "{}\n{}", render(&error, false), text),
+        }
+    }
+
+    #[test]
+    fn every_rule_is_read_back_on_its_own(policy in policy()) {
+        for rule in &policy.rules {
+            let text = rule_to_toml(&policy, rule);
+            match parse_rule("rule", &text, &policy) {
+                Ok((read, _)) => prop_assert_eq!(&read, rule),
+                Err(error) => prop_assert!(false, "{}\n{}", render(&error, false), text),
+            }
         }
     }
 
