@@ -9,13 +9,13 @@ use super::membership::{Range, Start};
 use super::node::{Node, NodeKind, Run};
 use super::prefix::Family;
 
-/// The widest cut at the root, and elsewhere, in bits. The first costs memory once; the others are
-/// met wherever prefixes are dense.
-const ROOT_WIDTH: u32 = 16;
-const WIDTH: u32 = 8;
-/// Cuts after which each takes all the bits it may, so that every walk ends within
-/// [`stormbolt_common::classifier::MAX_CUTS`]: the 16 that are left are four per word.
+/// The widest cut, in bits. Cuts have about twice as many values as something changes at within them, so
+/// wide ones stand where prefixes are dense and cost memory in proportion.
+const WIDTH: u32 = 16;
+/// Cuts after which each takes as many bits as [`DEEP_WIDTH`] whatever there is, so that every walk ends
+/// within [`stormbolt_common::classifier::MAX_CUTS`]: the 16 that are left are four per word.
 const DEEP: u32 = 8;
+const DEEP_WIDTH: u32 = 8;
 
 /// A tree, and the words that its new parts take.
 #[derive(Clone, Debug)]
@@ -122,10 +122,10 @@ impl<'c> Builder<'c> {
         if let Some(node) = self.choice(class, changes, region) {
             return node;
         }
-        let width = match depth {
-            0 => (changes.len().ilog2() + 1).min(ROOT_WIDTH),
-            1..DEEP => (changes.len().ilog2() + 1).min(WIDTH),
-            _ => WIDTH,
+        let width = if depth < DEEP {
+            (changes.len().ilog2() + 1).min(WIDTH)
+        } else {
+            DEEP_WIDTH
         };
         let width = width.min(bits_in_word(region.bits));
         // A width that is nearly right and has parts to keep is better than the right one.
