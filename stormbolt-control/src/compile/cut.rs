@@ -31,8 +31,12 @@ const WIDTH: u32 = 8;
 const SPARSE: u32 = 3;
 /// Items that a cut is judged by.
 const SAMPLE: usize = 512;
-/// Address bits at which cuts are tried to begin or end.
-const BEST_BITS: usize = 12;
+/// Address bits at which cuts are tried to begin or end, of many items and of few: most regions have
+/// few, and hardly a bit more to choose from.
+const BEST_BITS: usize = 8;
+const BEST_BITS_OF_FEW: usize = 4;
+/// Items that are few.
+const FEW: usize = 32;
 /// Numbers of bits up to which a field is cut by its value.
 const INDEX_WIDTH: u32 = 16;
 
@@ -125,11 +129,16 @@ impl Chooser {
         best: &mut Best,
     ) {
         let bits = judged.address_bits();
+        let best_bits = if judged.sample.len() <= FEW {
+            BEST_BITS_OF_FEW
+        } else {
+            BEST_BITS
+        };
         for &Bit {
             word,
             position: bit,
             ..
-        } in bits.iter().take(BEST_BITS)
+        } in bits.iter().take(best_bits)
         {
             let Some(&known) = judged.region.mask.get(word) else {
                 continue;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use stormbolt_common::limits::MAX_RULES;
-use stormbolt_control::policy::{Accepts, Addresses, Policy, Rule, RuleMatch};
+use stormbolt_control::policy::{Policy, Rule, RuleMatch};
 
 use super::error::ApplyError;
 
@@ -102,40 +102,38 @@ fn rule_key<'p>(rule: &'p Rule, policy: &Policy) -> RuleKey<'p> {
     let RuleMatch {
         source,
         destination,
+        source_port,
+        destination_port,
+        protocol,
+        dscp,
+        vlan,
+        tcp_flags,
+        fragment,
+        icmp_type,
+        length,
         interface,
-        ..
     } = &rule.matches;
     let mut hasher = DefaultHasher::new();
-    let own = RuleMatch {
-        // Positions mean others in the next policy; the names follow.
-        source: source.as_ref().map(without_sets),
-        destination: destination.as_ref().map(without_sets),
-        interface: interface.as_ref().map(|list| Accepts {
-            negated: list.negated,
-            any_of: Vec::new(),
-        }),
-        ..rule.matches.clone()
-    };
-    own.hash(&mut hasher);
+    (source_port, destination_port, protocol, dscp, vlan).hash(&mut hasher);
+    (tcp_flags, fragment, icmp_type, length).hash(&mut hasher);
+    // Positions mean others in the next policy, so names stand for them.
     for side in [source, destination] {
-        let positions = side.iter().flat_map(|addresses| &addresses.sets);
-        let sets = positions.map(|&position| policy.sets.get(position));
-        let names: Vec<_> = sets.map(|set| set.map(|set| &set.name)).collect();
-        names.hash(&mut hasher);
+        let own = side.as_ref().map(|one| (one.negated, &one.prefixes));
+        own.hash(&mut hasher);
+        for &position in side.iter().flat_map(|addresses| &addresses.sets) {
+            let set = policy.sets.get(position);
+            set.map(|set| &set.name).hash(&mut hasher);
+        }
     }
-    let positions = interface.iter().flat_map(|list| &list.any_of);
-    let interfaces = positions.map(|&position| policy.interfaces.get(position));
-    let names: Vec<_> = interfaces.map(|one| one.map(|one| &one.name)).collect();
-    names.hash(&mut hasher);
+    interface
+        .as_ref()
+        .map(|list| list.negated)
+        .hash(&mut hasher);
+    for &position in interface.iter().flat_map(|list| &list.any_of) {
+        let interface = policy.interfaces.get(position);
+        interface.map(|one| &one.name).hash(&mut hasher);
+    }
     (&rule.name, hasher.finish())
-}
-
-fn without_sets(addresses: &Addresses) -> Addresses {
-    Addresses {
-        negated: addresses.negated,
-        prefixes: addresses.prefixes.clone(),
-        sets: Vec::new(),
-    }
 }
 
 fn index(number: u32) -> usize {
