@@ -10,7 +10,11 @@ use crate::police::{Bucket, Clock};
 
 /// The compiled rules of all policies that packets may be in.
 pub trait Rules {
-    /// Eight words of the tables ([`stormbolt_common::classifier`]); `None` beyond their end.
+    /// The word of the tables at `index` ([`stormbolt_common::classifier`]); `None` beyond their end.
+    fn word(&self, index: u32) -> Option<u64>;
+    /// The half of a block that has the word at `index`.
+    fn half(&self, index: u32) -> Option<&[u64; 4]>;
+    /// The block that has the word at `index`.
     fn block(&self, index: u32) -> Option<&Block>;
     /// The roots of the policy that the packet is in.
     fn roots(&self, is_ipv4: bool) -> Option<&FamilyRoots>;

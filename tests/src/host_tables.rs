@@ -148,8 +148,18 @@ impl HostTables {
 }
 
 impl Rules for HostTables {
+    fn word(&self, index: u32) -> Option<u64> {
+        let place = usize::try_from(index % 8).unwrap();
+        self.block(index)?.words.get(place).copied()
+    }
+
+    fn half(&self, index: u32) -> Option<&[u64; 4]> {
+        let (halves, _) = self.block(index)?.words.as_chunks();
+        halves.get(usize::try_from(index / 4 % 2).unwrap())
+    }
+
     fn block(&self, index: u32) -> Option<&Block> {
-        self.blocks.get(usize::try_from(index).unwrap())
+        self.blocks.get(usize::try_from(index / 8).unwrap())
     }
 
     fn roots(&self, is_ipv4: bool) -> Option<&FamilyRoots> {

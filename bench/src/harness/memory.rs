@@ -1,4 +1,4 @@
-//! What a program's maps weigh.
+//! What the maps of programs weigh.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,12 +8,12 @@ use anyhow::{Context as _, Result};
 use aya::maps::{ArrayOfMaps, Map, MapData, MapInfo, MapType};
 use aya::programs::loaded_programs;
 
-/// Bytes of the maps of program number `id` and of the maps in them.
-pub(super) fn memory_of(id: u32) -> Result<u64> {
+/// Bytes of the maps of the programs with these numbers, and of the maps in them.
+pub(super) fn memory_of(programs: &BTreeSet<u32>) -> Result<u64> {
     let mut maps = BTreeSet::new();
     for info in loaded_programs() {
         let info = info?;
-        if info.id() == id {
+        if programs.contains(&info.id()) {
             maps.extend(info.map_ids()?.context("the kernel does not list maps")?);
         }
     }

@@ -123,13 +123,13 @@ impl Loaded {
         }
     }
 
-    /// Memory of the program's maps, those of the policy included, in bytes as the kernel counts
+    /// Memory of the programs' maps, those of the policy included, in bytes as the kernel counts
     /// them.
     ///
     /// # Errors
     /// The kernel does not tell.
     pub fn memory(&self) -> Result<u64> {
-        memory_of(self.find(WHOLE_PROGRAM)?.1)
+        memory_of(&self.programs.values().map(|&(_, id)| id).collect())
     }
 }
 

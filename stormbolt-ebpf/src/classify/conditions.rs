@@ -1,6 +1,6 @@
 //! The conditions in a leaf: what is left to compare once the cuts are done.
 
-use stormbolt_common::classifier::{Block, Edge, MAX_LEAF, conditions, lane};
+use stormbolt_common::classifier::{Edge, MAX_LEAF, conditions, lane};
 use stormbolt_common::policy::RuleEntry;
 
 use super::word::{high, low};
@@ -98,7 +98,7 @@ fn first_of<R: Rules, F: Layout>(
         if left == 0 {
             break;
         }
-        let condition = F::condition(packet, rules.block(place >> 3)?, place)?;
+        let condition = F::condition(packet, rules, place)?;
         let settings = condition.settings;
         if high(settings) >= best.priority {
             break;
@@ -107,7 +107,7 @@ fn first_of<R: Rules, F: Layout>(
         place = place.wrapping_add(F::WORDS);
         left -= 1;
         if settings & flag::EXTENDED != 0 {
-            wrong |= extended(rules, half(rules.block(place >> 3)?, place)?);
+            wrong |= extended(rules, rules.half(place)?);
             place = place.wrapping_add(F::WORDS);
             left = left.wrapping_sub(1);
         }
@@ -130,8 +130,8 @@ fn first_of<R: Rules, F: Layout>(
 trait Layout {
     /// Words of a condition.
     const WORDS: u32;
-    /// What the condition at `place`, which is in `block`, says.
-    fn condition(packet: &Packet, block: &Block, place: u32) -> Option<Condition>;
+    /// What the condition at `place` says; `None` beyond the end of the tables.
+    fn condition<R: Rules>(packet: &Packet, rules: &R, place: u32) -> Option<Condition>;
 }
 
 /// A condition, held against a packet as far as the addresses go.
@@ -149,8 +149,8 @@ impl Layout for Ipv4 {
     const WORDS: u32 = IPV4_WORDS;
 
     #[inline(always)]
-    fn condition(packet: &Packet, block: &Block, place: u32) -> Option<Condition> {
-        let &[addresses, ports, settings, entry] = half(block, place)?;
+    fn condition<R: Rules>(packet: &Packet, rules: &R, place: u32) -> Option<Condition> {
+        let &[addresses, ports, settings, entry] = rules.half(place)?;
         let [ours, ..] = packet.addresses;
         let differs = ours ^ addresses;
         // At most 32 bits do not count, and the values have 64, so no shift is too long.
@@ -171,8 +171,8 @@ impl Layout for Ipv6 {
     const WORDS: u32 = IPV6_WORDS;
 
     #[inline(always)]
-    fn condition(packet: &Packet, block: &Block, _place: u32) -> Option<Condition> {
-        let [a, b, c, d, ports, settings, entry, ignored] = block.words;
+    fn condition<R: Rules>(packet: &Packet, rules: &R, place: u32) -> Option<Condition> {
+        let [a, b, c, d, ports, settings, entry, ignored] = rules.block(place)?.words;
         let half = |ours: u64, wanted: u64, shift: u32| {
             let ignored = ignored >> shift & 127;
             // In two steps, since one cannot shift by 64.
@@ -188,13 +188,6 @@ impl Layout for Ipv6 {
             entry,
         })
     }
-}
-
-/// The half of a block that begins at `place`.
-#[inline(always)]
-fn half(block: &Block, place: u32) -> Option<&[u64; 4]> {
-    let (halves, _) = block.words.as_chunks();
-    halves.get(usize::try_from(place >> 2 & 1).ok()?)
 }
 
 /// A lane's value, 64 bits wide.

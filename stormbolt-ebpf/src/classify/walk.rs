@@ -23,7 +23,7 @@ pub(super) fn walk<R: Rules>(rules: &R, root: Edge, first_lane: u32) -> Option<E
         edge = match edge.kind() {
             Kind::Bits => {
                 let index = value(edge) & ((1 << edge.width()) - 1);
-                Edge(word(rules, edge.base().wrapping_add(index))?)
+                Edge(rules.word(edge.base().wrapping_add(index))?)
             }
             Kind::Range => range(rules, edge.base(), value(edge))?,
             Kind::Choice => choice(rules, edge.base(), value(edge))?,
@@ -39,7 +39,7 @@ pub(super) fn walk<R: Rules>(rules: &R, root: Edge, first_lane: u32) -> Option<E
 /// full-word instructions, 1975): a search would branch on what nothing can predict.
 #[inline(always)]
 fn range<R: Rules>(rules: &R, base: u32, value: u32) -> Option<Edge> {
-    let bounds = word(rules, base)?;
+    let bounds = rules.word(base)?;
     let values = u64::from(value & 0xffff).wrapping_mul(ONES);
     // Per number: the highest bit says whether the other bits of the bound are at least those of
     // the value; together with both highest bits that decides.
@@ -47,20 +47,13 @@ fn range<R: Rules>(rules: &R, base: u32, value: u32) -> Option<Edge> {
     let at_least = ((bounds & !values) | (!(bounds ^ values) & low)) & HIGHEST;
     let count = (at_least >> 15).wrapping_mul(ONES) >> 48;
     let part = 5_u32.wrapping_sub(u32::try_from(count).ok()?);
-    Some(Edge(word(rules, base.wrapping_add(part))?))
+    Some(Edge(rules.word(base.wrapping_add(part))?))
 }
 
 /// The edge that the bit of the lowest eight bits of `value` says.
 #[inline(always)]
 fn choice<R: Rules>(rules: &R, base: u32, value: u32) -> Option<Edge> {
-    let bits = word(rules, base.wrapping_add(value >> 6 & 3))?;
+    let bits = rules.word(base.wrapping_add(value >> 6 & 3))?;
     let bit = u32::try_from(bits >> (value & 63) & 1).ok()?;
-    Some(Edge(word(rules, base.wrapping_add(4 + bit))?))
-}
-
-/// A word of the tables.
-#[inline(always)]
-fn word<R: Rules>(rules: &R, index: u32) -> Option<u64> {
-    let place = usize::try_from(index & 7).ok()?;
-    rules.block(index >> 3)?.words.get(place).copied()
+    Some(Edge(rules.word(base.wrapping_add(4 + bit))?))
 }

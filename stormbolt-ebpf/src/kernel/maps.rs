@@ -53,9 +53,9 @@ pub(super) static RATES: Array<ClassRate, { SLOTS * entries(MAX_CELLS) }, MMAPAB
 #[btf_map]
 pub(super) static BLOCKS: Array<[Block; entries(BLOCKS_PLACEHOLDER)], 1, MMAPABLE> = Array::new();
 
-/// The number of blocks, less one: a constant to the verifier. User space gives it.
+/// The number of words in these blocks, less one: a constant to the verifier. User space gives it.
 #[unsafe(no_mangle)]
-pub(super) static BLOCK_MASK: u32 = 0;
+pub(super) static WORD_MASK: u32 = 0;
 
 /// Not read here: the kernel returns from a change to a map of maps only when no program can still
 /// see the state before it, and user space waits that way for packets to leave an old policy.

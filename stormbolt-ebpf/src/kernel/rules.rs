@@ -16,8 +16,8 @@ pub(super) struct MapRules {
 #[derive(Clone, Copy)]
 pub(super) struct RuleTables {
     pub(super) policy: &'static PolicyEntry,
-    blocks: *const Block,
-    /// Number of blocks, less one.
+    words: *const u64,
+    /// Number of words, less one.
     mask: u32,
 }
 
@@ -39,10 +39,10 @@ impl MapRules {
         let slot = policy_slot(rules.lane(lane::GENERATION));
         rules.tables = Some(RuleTables {
             policy: maps::POLICIES.get(slot)?,
-            blocks: maps::BLOCKS.get_ptr(0)?.cast::<Block>(),
+            words: maps::BLOCKS.get_ptr(0)?.cast::<u64>(),
             // SAFETY: it is a number that never changes. Its value is user space's, not the one that
             // the compiler sees.
-            mask: unsafe { (&raw const maps::BLOCK_MASK).read_volatile() },
+            mask: unsafe { (&raw const maps::WORD_MASK).read_volatile() },
         });
         Some(rules)
     }
@@ -53,13 +53,38 @@ impl MapRules {
     }
 }
 
+impl RuleTables {
+    /// Where the word at `index` stands, or the next one before it whose index is a multiple of `unit`,
+    /// a power of two.
+    #[inline(always)]
+    fn at(self, index: u32, unit: u32) -> *const u64 {
+        let place = index & self.mask & !(unit - 1);
+        // SAFETY: the value has one word more than the mask says, and no index below it is outside. An
+        // index of 32 bits always fits.
+        unsafe { self.words.add(usize::try_from(place).unwrap_or(0)) }
+    }
+}
+
 impl Rules for MapRules {
     #[inline(always)]
+    fn word(&self, index: u32) -> Option<u64> {
+        let word = self.tables?.at(index, 1);
+        // SAFETY: `at` gives a place in the tables.
+        Some(unsafe { *word })
+    }
+
+    #[inline(always)]
+    fn half(&self, index: u32) -> Option<&[u64; 4]> {
+        let half = self.tables?.at(index, 4).cast();
+        // SAFETY: four words lie together from every multiple of four on.
+        Some(unsafe { &*half })
+    }
+
+    #[inline(always)]
     fn block(&self, index: u32) -> Option<&Block> {
-        let tables = self.tables?;
-        let place = usize::try_from(index & tables.mask).ok()?;
-        // SAFETY: the value has one block more than the mask says, and no index below it is outside.
-        Some(unsafe { &*tables.blocks.add(place) })
+        let block = self.tables?.at(index, 8).cast();
+        // SAFETY: eight words lie together from every multiple of eight on.
+        Some(unsafe { &*block })
     }
 
     #[inline(always)]

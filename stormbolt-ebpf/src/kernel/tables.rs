@@ -84,6 +84,16 @@ fn this_cpu() -> u32 {
 
 impl Rules for MapTables {
     #[inline(always)]
+    fn word(&self, index: u32) -> Option<u64> {
+        self.rules.word(index)
+    }
+
+    #[inline(always)]
+    fn half(&self, index: u32) -> Option<&[u64; 4]> {
+        self.rules.half(index)
+    }
+
+    #[inline(always)]
     fn block(&self, index: u32) -> Option<&Block> {
         self.rules.block(index)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aya::maps::{Map, MapError, ProgramArray};
 use aya::programs::Xdp;
 use aya::{Ebpf, EbpfError, EbpfLoader};
-use stormbolt_common::classifier::{Block, MAX_BLOCKS};
+use stormbolt_common::classifier::{BLOCK_WORDS, Block, MAX_BLOCKS};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
@@ -38,6 +38,10 @@ pub struct Datapath {
     pub(super) templates: Templates,
 }
 
+/// Words of a block.
+const WORDS: u32 = 8;
+const _: () = assert!(BLOCK_WORDS == 8);
+
 impl Datapath {
     /// Loads the embedded object into the kernel. Nothing is attached, no policy is in force.
     ///
@@ -51,7 +55,7 @@ impl Datapath {
         let block = u64::try_from(size_of::<Block>()).unwrap_or(1);
         let blocks = u32::try_from(table_bytes.div_ceil(block)).unwrap_or(MAX_BLOCKS);
         let blocks = blocks.clamp(1, MAX_BLOCKS).next_power_of_two();
-        let mask = blocks - 1;
+        let mask = blocks * WORDS - 1;
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(maps::CPUS, cpus)
             .map_max_entries(maps::LANES, cpus)
@@ -59,7 +63,7 @@ impl Datapath {
             .map_max_entries(maps::RULE_COUNTERS, cpus * MAX_RULES)
             .map_max_entries(maps::OUTCOMES, cpus * OUTCOMES_PER_CPU)
             .map_max_entries(maps::SLOT_PACKETS, cpus * MAX_SLOTS)
-            .override_global(maps::BLOCK_MASK, &mask, true)
+            .override_global(maps::WORD_MASK, &mask, true)
             .load(&object::data_path_with(blocks)?)
             .map_err(load_error)?;
         load_program(&mut ebpf, maps::PROGRAM)?;
