@@ -38,7 +38,7 @@ impl MapTables {
         let generation = match maps::ACTIVE.get_ptr(0) {
             // SAFETY: the map has one entry, which lives as long as the program. Read once, or a
             // packet could see two generations.
-            Some(active) => unsafe { (&raw const (*active).generation).read_volatile() },
+            Some(active) => unsafe { active.read_volatile() }.generation,
             None => 0,
         };
         let ifindex = u32::try_from(context.ingress_ifindex()).unwrap_or(u32::MAX);
