@@ -1,6 +1,7 @@
 //! Rules that change one by one, against their plain meaning, on the host.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -8,7 +9,9 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use stormbolt_control::compile::{CompileError, Compiler, Input, Patient};
-use stormbolt_control::policy::{Rule, Set, kept_rules};
+use stormbolt_control::policy::{
+    Accepts, Action, Addresses, Range, Rule, RuleMatch, Set, kept_rules,
+};
 use stormbolt_ebpf::classify::{classify, fill};
 use stormbolt_ebpf::tables::Tables as _;
 use stormbolt_tests::host_tables::HostTables;
@@ -190,4 +193,85 @@ fn rules_and_sets_that_change_mean_what_they_say() {
         );
     }
     assert!(steps > 1_500, "{steps} changes");
+}
+
+/// Rules for one host each, and rules for one port each.
+fn hosts_and_ports(hosts: usize, ports: usize) -> RuleList {
+    let rule = |name: String, matches: RuleMatch| Rule {
+        name,
+        matches,
+        action: Action::Pass,
+    };
+    let host = |number: usize| {
+        let [.., high, low] = number.to_be_bytes();
+        let address = IpAddr::from([10, 0, high, low]);
+        let matches = RuleMatch {
+            destination: Some(Addresses::within(vec![address.into()])),
+            ..RuleMatch::default()
+        };
+        rule(format!("h{number}"), matches)
+    };
+    let port = |number: usize| {
+        let number = u16::try_from(number).expect("a port");
+        let range = Range {
+            first: number,
+            last: number + 7,
+        };
+        let matches = RuleMatch {
+            destination_port: Some(Accepts::any_of(vec![range])),
+            ..RuleMatch::default()
+        };
+        rule(format!("p{number}"), matches)
+    };
+    let rules = (0..hosts).map(host).chain((0..ports).map(port));
+    RuleList::of(rules.collect())
+}
+
+#[test]
+fn rules_for_everything_that_come_among_rules_for_hosts_mean_what_they_say() {
+    let mut random = Random::of(7);
+    let mut scene = Scene::new();
+    for (hosts, ports) in [
+        (3_000, 0),
+        (3_000, 3),
+        (3_000, 600),
+        (3_000, 3_000),
+        (50, 600),
+    ] {
+        let mut list = hosts_and_ports(hosts, ports);
+        list.rules.reverse();
+        scene.change_to(list).expect("the rules fit");
+        scene.check(&mut random);
+    }
+}
+
+#[test]
+fn a_set_whose_prefixes_are_all_others_means_what_it_says() {
+    let mut random = Random::of(8);
+    let mut scene = Scene::new();
+    let prefixes = |count: u32, seed: u64| {
+        let mut random = Random::of(seed);
+        let net = |_| {
+            let address = Ipv4Addr::from(0x0a00_0000 | u32::from(random.word()));
+            IpNet::new(address.into(), 32).expect("a length")
+        };
+        (0..count).map(net).collect::<Vec<_>>()
+    };
+    for (count, seed) in [(9_000, 1), (9_000, 2), (12_000, 3), (40, 3), (3, 4)] {
+        let mut list = RuleList::of(vec![Rule {
+            name: "inside".to_owned(),
+            matches: RuleMatch {
+                source: Some(Addresses {
+                    negated: false,
+                    prefixes: Vec::new(),
+                    sets: vec![0],
+                }),
+                ..RuleMatch::default()
+            },
+            action: Action::Pass,
+        }]);
+        list.sets = vec![Arc::new(Set::new("hosts", prefixes(count, seed)))];
+        scene.change_to(list).expect("the set fits");
+        scene.check(&mut random);
+    }
 }

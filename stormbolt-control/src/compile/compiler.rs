@@ -226,7 +226,7 @@ impl Compiler {
         input: &Input<'_>,
         watch: &mut dyn Watch,
     ) -> Result<(Known, Next), CompileError> {
-        let known = Known::of(input)?;
+        let known = Known::of(input, watch)?;
         let budget = self.budget;
         let mut builder = Builder::new(&known.fields, &known.targets, budget / WORD, watch);
         let built = Trees::of(&known, &mut builder);

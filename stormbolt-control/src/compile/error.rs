@@ -14,9 +14,21 @@ pub enum CompileError {
     },
     /// The lists of prefixes overlap in more ways than there are numbers for.
     #[error(
-        "the sets and lists of prefixes overlap in over 65,536 ways; name fewer different lists in rules"
+        "the sets and lists of prefixes overlap in too many ways (at most 65,536, and fewer where lists \
+         are thousands); name fewer different lists in rules"
     )]
     TooManySetClasses,
+    /// Rules name long lists of prefixes in too many combinations.
+    #[error(
+        "the lists of prefixes in rules have {prefixes} prefixes, but at most {} fit, where a set \
+         counts once for every different list that names it; name large sets alone, or in the \
+         same combinations",
+        super::known::MAX_LISTED_PREFIXES
+    )]
+    TooManyListedPrefixes {
+        /// Prefixes of all lists.
+        prefixes: usize,
+    },
     /// Rules that no cuts tell apart.
     #[error(
         "{} rules overlap so much that a packet would have to be compared with each of them: {}; \

@@ -58,6 +58,23 @@ impl<T> Group<T> {
     }
 }
 
+/// In how many of `values` things lie, summed up; the values are in order.
+pub(super) fn spread<T: Copy>(
+    things: &[T],
+    intervals: Intervals<'_, T>,
+    values: &[Interval],
+) -> usize {
+    let mut sum = 0_usize;
+    for &thing in things {
+        intervals(thing, &mut |one| {
+            let first = values.partition_point(|value| value.last < one.first);
+            let behind = values.partition_point(|value| value.first <= one.last);
+            sum = sum.saturating_add(behind.saturating_sub(first));
+        });
+    }
+    sum
+}
+
 /// Adds things to those groups among whose values they have some and that are wanted, by position.
 pub(super) fn distribute<T: Copy>(
     things: &[T],

@@ -5,12 +5,13 @@ mod change;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use stormbolt_common::classifier::lane;
 use stormbolt_common::policy::{DESTINATION_SETS, SOURCE_SETS};
 
 pub(super) use change::Delta;
 
-use super::compiler::Input;
+use super::compiler::{Input, Progress, Watch};
 use super::condition::Target;
 use super::error::CompileError;
 use super::fields::{ByField, Fields, domains, field};
@@ -60,7 +61,7 @@ struct Made {
 
 impl Known {
     /// All of a policy's rules.
-    pub(super) fn of(input: &Input<'_>) -> Result<Self, CompileError> {
+    pub(super) fn of(input: &Input<'_>, watch: &mut dyn Watch) -> Result<Self, CompileError> {
         let mut known = Self {
             ipv4: Vec::new(),
             ipv6: Vec::new(),
@@ -82,15 +83,17 @@ impl Known {
             let sides = known.sides_of(rule, true).unwrap_or([Side::Any; 2]);
             known.sides.push(sides);
         }
-        let prefixes = known.lists.iter().map(|list| list.prefixes(input.sets));
-        let prefixes: Vec<_> = prefixes.collect();
-        known.partition = Partition::of(&prefixes).map_err(|_| CompileError::TooManySetClasses)?;
+        known.partition = known.parted()?;
+        watched(watch)?;
         known.domains = domains(room(known.partition.classes()));
         let count = u32::try_from(input.rules.len()).unwrap_or(u32::MAX);
         // Priorities leave room for rules to come between these.
         let gap = u32::MAX / count.saturating_add(2);
         let mut made = Made::default();
         for ((slot, rule), &entry) in (0_u32..).zip(input.rules).zip(input.entries) {
+            if slot.is_multiple_of(RULES_A_LOOK) {
+                watched(watch)?;
+            }
             known.targets.push(Target {
                 priority: (slot + 1) * gap,
                 entry,
@@ -100,6 +103,20 @@ impl Known {
         known.ipv4 = made.ipv4;
         known.ipv6 = made.ipv6;
         Ok(known)
+    }
+
+    /// The classes of all addresses.
+    fn parted(&self) -> Result<Partition, CompileError> {
+        let size = |list: &List| list.prefixes(&self.sets).count();
+        let prefixes: usize = self.lists.iter().map(size).sum();
+        if prefixes > MAX_LISTED_PREFIXES {
+            return Err(CompileError::TooManyListedPrefixes { prefixes });
+        }
+        let lists = self.lists.iter();
+        let lists: Vec<Vec<&IpNet>> = lists
+            .map(|list| list.prefixes(&self.sets).collect())
+            .collect();
+        Partition::of(&lists).map_err(|_| CompileError::TooManySetClasses)
     }
 
     /// Which sides of packets are looked up in sets: [`SOURCE_SETS`] and [`DESTINATION_SETS`].
@@ -230,6 +247,19 @@ impl Known {
             }
         }
     }
+}
+
+/// Prefixes that all lists may have together, those of a set once for every list that names it: they
+/// are swept at once, which takes some 70 bytes each.
+pub(super) const MAX_LISTED_PREFIXES: usize = 8 << 20;
+/// Rules between two looks at whether anybody still waits.
+const RULES_A_LOOK: u32 = 256;
+
+fn watched(watch: &mut dyn Watch) -> Result<(), CompileError> {
+    if watch.interrupted(Progress { words: 0 }) {
+        return Err(CompileError::Interrupted);
+    }
+    Ok(())
 }
 
 /// Numbers of classes that there is room for, so that a new class seldom changes what fields can be.

@@ -16,6 +16,9 @@ use crate::policy::Set;
 /// Numbers that classes can have: conditions keep them in 16 bits.
 const MAX_SET_CLASSES: usize = 65_536;
 
+/// Words of 64 lists that all classes may take: 128 MiB, twice.
+const MAX_MEMBER_WORDS: usize = 1 << 24;
+
 /// The lists fall into more classes than there are numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooManyClasses;
@@ -56,6 +59,8 @@ pub(super) struct Partition {
     /// Likewise.
     ipv6: Vec<Start>,
     classes: Classes,
+    /// The classes that are in each list.
+    of_list: Vec<Vec<u32>>,
     /// Whether the last change brought new classes.
     has_grown: bool,
 }
@@ -75,6 +80,7 @@ impl Partition {
         Ok(Self {
             ipv4,
             ipv6,
+            of_list: classes.by_list(lists.len()),
             classes,
             has_grown: false,
         })
@@ -138,7 +144,10 @@ impl Partition {
             Family::Ipv4 => self.ipv4 = starts,
             Family::Ipv6 => self.ipv6 = starts,
         }
-        self.has_grown |= self.classes() > before;
+        if self.classes() > before {
+            self.has_grown = true;
+            self.of_list = self.classes.by_list(lists.len());
+        }
         Some(())
     }
 
@@ -156,21 +165,14 @@ impl Partition {
 
     /// The classes whose addresses are in `list`, or, of all numbers up to `highest`, the others.
     pub(super) fn classes_of(&self, list: usize, negated: bool, highest: u32) -> Intervals {
-        let numbered = (0_u32..).zip(&self.classes.members);
-        let chosen = numbered.filter(|(_, lists)| bit(lists, list));
-        let within = Intervals::any_of(chosen.map(|(class, _)| (class, class)));
+        let classes = self.of_list.get(list).into_iter().flatten();
+        let within = Intervals::any_of(classes.map(|&class| (class, class)));
         if negated {
             within.complement(highest)
         } else {
             within
         }
     }
-}
-
-fn bit(words: &[u64], position: usize) -> bool {
-    words
-        .get(position / 64)
-        .is_some_and(|word| word >> (position % 64) & 1 != 0)
 }
 
 /// Numbers for the combinations of lists, in order of first use.
@@ -197,13 +199,31 @@ impl Classes {
             return Ok(number);
         }
         let next = self.members.len();
-        if next >= MAX_SET_CLASSES {
+        if next >= MAX_SET_CLASSES || next * self.words > MAX_MEMBER_WORDS {
             return Err(TooManyClasses);
         }
         let number = u32::try_from(next).map_err(|_| TooManyClasses)?;
         self.numbers.insert(lists.to_vec(), number);
         self.members.push(lists.to_vec());
         Ok(number)
+    }
+
+    /// The classes that are in each of so many lists.
+    fn by_list(&self, lists: usize) -> Vec<Vec<u32>> {
+        let mut of_list = vec![Vec::new(); lists];
+        for (class, members) in (0_u32..).zip(&self.members) {
+            for (position, &word) in members.iter().enumerate() {
+                let mut rest = word;
+                while rest != 0 {
+                    let bit = usize::try_from(rest.trailing_zeros()).unwrap_or(0);
+                    if let Some(classes) = of_list.get_mut(position * 64 + bit) {
+                        classes.push(class);
+                    }
+                    rest &= rest - 1;
+                }
+            }
+        }
+        of_list
     }
 }
 

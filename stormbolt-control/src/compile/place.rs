@@ -6,6 +6,10 @@ use stormbolt_common::classifier::{
     BLOCK_WORDS, CHOICE_WORDS, Edge, RANGE_WORDS, conditions::IPV4_WORDS,
 };
 
+/// What a cut by bounds and a choice take: they begin a block, and nothing else fits behind them.
+pub(super) const CUT_WORDS: u32 = 8;
+const _: () = assert!(RANGE_WORDS == 6 && CHOICE_WORDS == 6 && BLOCK_WORDS == 8);
+
 use super::heap::{Extent, Full, Heap};
 use super::node::{Node, NodeKind, Place, Run};
 
@@ -84,8 +88,8 @@ fn place_new(node: &Node, heap: &mut Heap, image: &mut Image) -> Result<Place, F
             for child in children {
                 words.push(place(child, heap, image)?.0);
             }
-            words.resize(usize::try_from(RANGE_WORDS).unwrap_or(0), 0);
-            let extent = heap.take(RANGE_WORDS, block())?;
+            words.resize(BLOCK_WORDS, 0);
+            let extent = heap.take(block(), block())?;
             image.add(extent, words);
             (Edge::range(extent.start, *lane, *shift), Some(extent))
         }
@@ -96,8 +100,9 @@ fn place_new(node: &Node, heap: &mut Heap, image: &mut Image) -> Result<Place, F
             children: [zero, one],
         } => {
             let edges = [place(zero, heap, image)?.0, place(one, heap, image)?.0];
-            let extent = heap.take(CHOICE_WORDS, block())?;
-            image.add(extent, bits.iter().copied().chain(edges));
+            let extent = heap.take(block(), block())?;
+            let rest = [0; BLOCK_WORDS - 6];
+            image.add(extent, bits.iter().copied().chain(edges).chain(rest));
             (Edge::choice(extent.start, *lane, *shift), Some(extent))
         }
     };

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use stormbolt_common::classifier::{CHOICE_BITS, CHOICE_WORDS, RANGE_BOUNDS, RANGE_WORDS, lane};
+use stormbolt_common::classifier::{CHOICE_BITS, RANGE_BOUNDS, lane};
 
 use super::membership::{Range, Start};
 use super::node::{Node, NodeKind, Run};
+use super::place::CUT_WORDS;
 use super::prefix::Family;
 
 /// The widest cut, in bits. Cuts have about twice as many values as something changes at within them, so
@@ -228,7 +229,7 @@ impl<'c> Builder<'c> {
             self.build(part.class, part.changes, part.region, depth + 1, old)
         });
         let children = built.collect();
-        self.words += u64::from(RANGE_WORDS);
+        self.words += u64::from(CUT_WORDS);
         Some(Node::new(NodeKind::Range {
             lane,
             shift,
@@ -262,7 +263,7 @@ impl<'c> Builder<'c> {
                 *bits.get_mut(value / 64)? |= 1 << (value % 64);
             }
         }
-        self.words += u64::from(CHOICE_WORDS);
+        self.words += u64::from(CUT_WORDS);
         let (lane, shift) = self.position(lowest);
         Some(Node::new(NodeKind::Choice {
             lane,

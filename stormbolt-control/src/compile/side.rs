@@ -73,10 +73,10 @@ impl Side {
 }
 
 impl List {
-    pub(super) fn prefixes<'a>(&'a self, sets: &'a [Arc<Set>]) -> Vec<&'a IpNet> {
+    pub(super) fn prefixes<'a>(&'a self, sets: &'a [Arc<Set>]) -> impl Iterator<Item = &'a IpNet> {
         let named = self.sets.iter().filter_map(|&position| sets.get(position));
         let of_sets = named.flat_map(|set| &set.prefixes);
-        self.prefixes.iter().chain(of_sets).collect()
+        self.prefixes.iter().chain(of_sets)
     }
 
     /// The prefixes that have addresses in `range`, in time that hardly depends on how many there are

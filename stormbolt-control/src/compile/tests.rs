@@ -156,3 +156,42 @@ fn rules_made_to_overlap_end_in_an_error_or_fit() {
         Err(error) => panic!("{error}"),
     }
 }
+
+#[test]
+fn a_long_list_in_thousands_of_combinations_is_refused() {
+    let prefix = |text: String| text.parse::<ipnet::IpNet>().unwrap();
+    let long = (0..2_000_u32).map(|number| {
+        let [.., high, low] = number.to_be_bytes();
+        prefix(format!("10.{high}.{low}.0/24"))
+    });
+    let set = Arc::new(crate::policy::Set::new("long", long.collect()));
+    let rules = (0..5_000_u32).map(|number| {
+        let [.., high, low] = number.to_be_bytes();
+        let matches = RuleMatch {
+            source: Some(Addresses {
+                negated: false,
+                prefixes: vec![prefix(format!("192.0.{high}.{low}/32"))],
+                sets: vec![0],
+            }),
+            ..RuleMatch::default()
+        };
+        rule(usize::try_from(number).unwrap(), matches)
+    });
+    let rules: Vec<Arc<Rule>> = rules.collect();
+    let entry = RuleEntry {
+        verdict: VERDICT_PASS,
+        counter: 0,
+    };
+    let input = Input {
+        rules: &rules,
+        entries: &vec![entry; rules.len()],
+        sets: &[set],
+        interfaces: &[0],
+        kept: None,
+    };
+    let error = compiler(AMPLE).compile(input, &mut Patient).unwrap_err();
+    let wanted = CompileError::TooManyListedPrefixes {
+        prefixes: 5_000 * 2_001,
+    };
+    assert_eq!(error, wanted);
+}

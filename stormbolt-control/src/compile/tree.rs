@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::Arc;
 
-use stormbolt_common::classifier::{MAX_CUTS, MAX_LEAF, RANGE_WORDS};
+use stormbolt_common::classifier::{MAX_CUTS, MAX_LEAF};
 
 use super::compiler::{Progress, Watch};
 use super::condition::{self, Target};
@@ -14,6 +14,7 @@ use super::group::{Group, group};
 use super::intervals::Interval;
 use super::item::Item;
 use super::node::{Node, NodeKind, Run};
+use super::place::CUT_WORDS;
 use super::prefix::Family;
 use super::region::{Cut, Region, fields_of, lane_of_field, lane_of_word, window};
 
@@ -37,7 +38,7 @@ pub(super) struct Builder<'a> {
     targets: &'a [Target],
     chooser: Chooser,
     hashers: [RandomState; 2],
-    leaves: HashMap<Vec<u64>, Arc<Node>>,
+    leaves: HashMap<(Family, Vec<u64>), Arc<Node>>,
     nothing: Arc<Node>,
     /// Words of the parts so far, and how many there may be.
     pub(super) words: u64,
@@ -337,7 +338,7 @@ impl<'a> Builder<'a> {
         let Cut::Range { field, last, .. } = cut else {
             return Ok(NodeKind::Nothing);
         };
-        self.take(RANGE_WORDS)?;
+        self.take(CUT_WORDS)?;
         Ok(NodeKind::Range {
             lane: lane_of_field(field),
             shift: 0,
@@ -400,21 +401,23 @@ impl<'a> Builder<'a> {
             priority = priority.or(Some(target.priority));
             costs.push((rule, words.len() - before));
         }
-        if let Some(known) = self.leaves.get(&words) {
+        let size = u32::try_from(words.len()).unwrap_or(u32::MAX);
+        let key = (tree.family, words);
+        if let Some(known) = self.leaves.get(&key) {
             return Ok(Arc::clone(known));
         }
-        self.take(u32::try_from(words.len()).unwrap_or(u32::MAX))?;
+        self.take(size)?;
         for (rule, cost) in costs {
             if let Some(words) = self.words_of_rule.get_mut(rule) {
                 *words += u64::try_from(cost).unwrap_or(0);
             }
         }
         let leaf = Node::new(NodeKind::Leaf {
-            words: words.clone(),
+            words: key.1.clone(),
             count,
             priority: priority.unwrap_or(0),
         });
-        self.leaves.insert(words, Arc::clone(&leaf));
+        self.leaves.insert(key, Arc::clone(&leaf));
         Ok(leaf)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::cut::parts;
-use super::group::{Group, add_bounds, between, distribute};
+use super::group::{Group, add_bounds, between, distribute, spread};
 use super::intervals::Interval;
 use super::item::Item;
 use super::node::{Node, NodeKind, Run};
@@ -16,6 +16,10 @@ const DRIFT: usize = 2;
 /// Items whose number is never a reason for another cut.
 const FEW: usize = 8;
 
+/// In how many of a cut's parts items may lie, in parts and items, before all is compiled anew.
+const SPREAD: usize = 8;
+const SPREAD_OF_FEW: usize = 1 << 20;
+
 /// A part of the old tree, and what of it changes.
 struct Changing<'c, const P: usize> {
     old: &'c Arc<Node>,
@@ -23,6 +27,15 @@ struct Changing<'c, const P: usize> {
     touched: &'c [Item<P>],
     region: Region<P>,
     depth: u32,
+}
+
+/// Values of a cut that are reached by the same.
+struct ChangedGroup {
+    values: Interval,
+    /// The items there, if anything has changed.
+    numbers: Vec<u32>,
+    /// Positions of the touched items.
+    touched: Vec<usize>,
 }
 
 impl Builder<'_> {
@@ -97,19 +110,22 @@ impl Builder<'_> {
         cut: Cut,
         old: &[Run],
     ) -> Result<NodeKind, Stop> {
-        let groups = self.changed_groups(tree, numbers, part, cut, old);
+        let groups = self.changed_groups(tree, numbers, part, cut, old)?;
         let mut old = old.iter().peekable();
         let mut runs: Vec<Run> = Vec::new();
-        for (values, numbers, touched) in groups {
+        for group in groups {
+            let values = group.values;
             while old.next_if(|run| run.end <= values.first).is_some() {}
             let Some(run) = old.peek() else { break };
+            let item = |&position: &usize| part.touched.get(position).copied();
+            let touched: Vec<Item<P>> = group.touched.iter().filter_map(item).collect();
             let child = Changing {
                 old: &run.child,
                 touched: &touched,
                 region: part.region.part(cut, values),
                 depth: part.depth + 1,
             };
-            let child = self.changed_part(tree, &numbers, &child)?;
+            let child = self.changed_part(tree, &group.numbers, &child)?;
             let end = values.last + 1;
             match runs.last_mut() {
                 Some(run) if Arc::ptr_eq(&run.child, &child) => run.end = end,
@@ -128,18 +144,21 @@ impl Builder<'_> {
         part: &Changing<'_, P>,
         cut: Cut,
         old: &[Run],
-    ) -> Vec<(Interval, Vec<u32>, Vec<Item<P>>)> {
+    ) -> Result<Vec<ChangedGroup>, Stop> {
         let region = part.region;
-        let of_item = |item: Item<P>, add: &mut dyn FnMut(Interval)| {
-            self.values(&item, cut, &region, add);
+        let of_touched = |position: usize, add: &mut dyn FnMut(Interval)| {
+            if let Some(item) = part.touched.get(position) {
+                self.values(item, cut, &region, add);
+            }
         };
         let of_number = |number: u32, add: &mut dyn FnMut(Interval)| {
             if let Some(item) = tree.item(number) {
                 self.values(item, cut, &region, add);
             }
         };
+        let touched: Vec<usize> = (0..part.touched.len()).collect();
         let mut starts = Vec::new();
-        add_bounds(part.touched, &of_item, &mut starts);
+        add_bounds(&touched, &of_touched, &mut starts);
         let (lowest, behind) = match (starts.iter().min(), starts.iter().max()) {
             (Some(&lowest), Some(&behind)) => (lowest, behind),
             _ => (0, 0),
@@ -155,18 +174,26 @@ impl Builder<'_> {
         add_bounds(&near, &of_number, &mut starts);
         starts.extend(old.iter().map(|run| run.end));
         let values = between(starts, old.last().map_or(0, |run| run.end));
-        let mut touched: Vec<Group<Item<P>>> = values.iter().copied().map(Group::of).collect();
-        distribute(part.touched, &of_item, &mut touched, |_| true);
+        // The cut was chosen for other items: these may lie in all of its parts.
+        let most = SPREAD * (near.len() + values.len()) + SPREAD_OF_FEW;
+        if spread(&touched, &of_touched, &values) + spread(&near, &of_number, &values) > most {
+            return Err(Stop::OverBudget);
+        }
+        let mut reached: Vec<Group<usize>> = values.iter().copied().map(Group::of).collect();
+        distribute(&touched, &of_touched, &mut reached, |_| true);
         let mut numbers: Vec<Group<u32>> = values.iter().copied().map(Group::of).collect();
         let has_changed = |position: usize| {
-            let group = touched.get(position);
+            let group = reached.get(position);
             group.is_some_and(|group| !group.members.is_empty())
         };
         distribute(&near, &of_number, &mut numbers, has_changed);
-        let pairs = numbers.into_iter().zip(touched);
-        let joined =
-            pairs.map(|(numbers, touched)| (numbers.values, numbers.members, touched.members));
-        joined.collect()
+        let pairs = numbers.into_iter().zip(reached);
+        let groups = pairs.map(|(numbers, reached)| ChangedGroup {
+            values: numbers.values,
+            numbers: numbers.members,
+            touched: reached.members,
+        });
+        Ok(groups.collect())
     }
 
     fn changed_range<const P: usize>(

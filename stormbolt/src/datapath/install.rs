@@ -1,5 +1,7 @@
 //! Puts a policy into force, as a whole.
 
+use std::time::Duration;
+
 use aya::Pod;
 use aya::maps::{Array, ArrayOfMaps, MapData};
 use stormbolt_common::limits::{MAX_CELLS, rate_index};
@@ -23,6 +25,9 @@ pub struct PolicyTables {
     pub compiled: CompiledRules,
 }
 
+/// The program runs for microseconds, in a softirq.
+const LONGER_THAN_ANY_PACKET: Duration = Duration::from_secs(1);
+
 impl Datapath {
     /// Puts a policy into force. Packets see the old one or the new one, never a mixture: all
     /// tables are written to places that are not in use, then one word changes the generation. When
@@ -31,6 +36,8 @@ impl Datapath {
     /// # Errors
     /// A table cannot be written; the old policy stays in force.
     pub fn install(&mut self, tables: &PolicyTables) -> Result<(), DatapathError> {
+        // Before anything is changed: it takes memory, and may fail.
+        let barrier = self.templates.create(maps::BARRIER)?;
         let slot = policy_slot(tables.header.generation);
         blocks::write(self.map_mut(maps::BLOCKS)?, &tables.compiled.image)?;
         let entry = PolicyEntry {
@@ -46,8 +53,12 @@ impl Datapath {
             self.rates.set(index(rate_index(slot, cell)), rate);
         }
         self.activate(tables.header.generation);
-        // A failure here would leave the caller unable to tell when old tables may be reused.
-        self.wait_for_packets()
+        if self.wait_for_packets(&barrier).is_err() {
+            // The new policy is in force and the old one's tables are about to be given away. No packet
+            // is in the program for as long as this.
+            std::thread::sleep(LONGER_THAN_ANY_PACKET);
+        }
+        Ok(())
     }
 
     /// Generation in force; zero before the first.
@@ -101,13 +112,12 @@ impl Datapath {
 
     /// Waits until no packet is left that began before the call: the kernel returns from a change
     /// to a map of maps only then.
-    fn wait_for_packets(&mut self) -> Result<(), DatapathError> {
-        let inner = self.templates.create(maps::BARRIER)?;
+    fn wait_for_packets(&mut self, inner: &MapData) -> Result<(), DatapathError> {
         let map = self.map_mut(maps::BARRIER)?;
         let mut barrier: ArrayOfMaps<_, MapData> =
             ArrayOfMaps::try_from(map).map_err(DatapathError::map("open", maps::BARRIER))?;
         barrier
-            .set(0, &inner, 0)
+            .set(0, inner, 0)
             .map_err(DatapathError::map("write", maps::BARRIER))
     }
 }

@@ -14,6 +14,11 @@ use super::super::side::Side;
 use super::{Known, Made, index};
 use crate::policy::{Rule, differing_prefixes};
 
+/// Different fields that may be left over from rules that are gone, beside twice as many as rules.
+const MAX_SPARE_FIELDS: usize = 1024;
+/// Changed ranges of addresses, times lists of prefixes, up to which a change of sets is small.
+const MAX_LOOKS: usize = 10_000;
+
 /// What a change reaches.
 #[derive(Default)]
 pub(crate) struct Delta {
@@ -64,15 +69,19 @@ impl Known {
         if !same_sets || self.interfaces != input.interfaces || kept.len() != input.rules.len() {
             return None;
         }
+        // Fields that no rule has any more stay until everything is compiled anew.
+        if self.fields.len() > 2 * self.targets.len() + MAX_SPARE_FIELDS {
+            return None;
+        }
         let mut delta = Delta::default();
         let changed_sets = self.change_sets(input, &mut delta)?;
         let mut next = self.next(input, kept);
         self.change_kept(&mut next, &changed_sets)?;
         let gone = self.gone(&mut next);
+        self.enter_new(&mut next)?;
         if next.changes > input.rules.len() / 4 + 64 {
             return None;
         }
-        self.enter_new(&mut next)?;
         self.free.extend(gone);
         self.slots = next.slots.iter().map(|slot| slot.unwrap_or(0)).collect();
         let mut made = Made::default();
@@ -123,6 +132,11 @@ impl Known {
                     Family::Ipv6 => ipv6.push(range),
                 }
             }
+        }
+        // Each range is looked for in every list, which takes longer than a sweep when they are many.
+        let count: usize = ranges.iter().map(Vec::len).sum();
+        if count.saturating_mul(self.lists.len()) > MAX_LOOKS {
+            return None;
         }
         self.sets = input.sets.to_vec();
         for (family, ranges) in Family::BOTH.into_iter().zip(&mut ranges) {
