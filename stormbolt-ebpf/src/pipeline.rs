@@ -9,7 +9,7 @@ use stormbolt_common::policy::{PolicyHeader, VERDICT_DROP, VERDICT_PASS};
 use crate::classify::{Arrival, classify, fill};
 use crate::count::count;
 use crate::packet::PacketBytes;
-use crate::parse::{ParseError, parse_values};
+use crate::parse::{ParseError, parse_plain_ipv4, parse_plain_ipv6, parse_values};
 use crate::police::police;
 use crate::steer::{Steered, steer};
 use crate::tables::{Rules, Tables};
@@ -116,14 +116,19 @@ fn arrive<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> Opt
         interface,
         length: frame_bytes(packet),
     };
-    match parse_values(packet) {
-        Ok(headers) => {
-            fill(tables, &headers, arrival);
-            tables.set_lane(lane::GENERATION, generation);
-            None
+    // Filled in apart, so that what is the same for all plain packets is known to be.
+    if let Some(headers) = parse_plain_ipv4(packet) {
+        fill(tables, &headers, arrival);
+    } else if let Some(headers) = parse_plain_ipv6(packet) {
+        fill(tables, &headers, arrival);
+    } else {
+        match parse_values(packet) {
+            Ok(headers) => fill(tables, &headers, arrival),
+            Err(error) => return Some(unclassified(error, tables)),
         }
-        Err(error) => Some(unclassified(error, tables)),
     }
+    tables.set_lane(lane::GENERATION, generation);
+    None
 }
 
 /// How the packet in the lanes arrived.

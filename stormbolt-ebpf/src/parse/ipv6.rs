@@ -143,7 +143,7 @@ impl Chain {
 
 /// Whether an address is `::ffff:a.b.c.d`, the form in which all tables hold IPv4.
 #[inline(always)]
-const fn is_ipv4_mapped(address: &AddressWords) -> bool {
+pub(super) const fn is_ipv4_mapped(address: &AddressWords) -> bool {
     matches!(address, [0, 0, IPV4_MARK, _])
 }
 

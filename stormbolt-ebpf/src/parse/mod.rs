@@ -6,9 +6,11 @@
 mod ethernet;
 mod ipv4;
 mod ipv6;
+mod plain;
 mod transport;
 
 pub use ipv6::MAX_EXTENSION_HEADERS;
+pub use plain::{parse_plain_ipv4, parse_plain_ipv6};
 
 use stormbolt_common::Address;
 use stormbolt_common::classifier::{Fragment, NO_PORT, NOT_ICMP, NOT_TCP, UNTAGGED};
