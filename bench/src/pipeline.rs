@@ -4,11 +4,11 @@ use anyhow::{Result, ensure};
 use stormbolt_common::bench::BENCH_HEADERS;
 use xtask::rulesets::{Family, IpVersion, filters, headers};
 
-use crate::harness::{Loaded, WHOLE_PROGRAM};
+use crate::harness::Loaded;
 use crate::peers::{XDP_FILTER, add_xdp_filter};
 use crate::policies::{Then, of_filters};
 use crate::real_frames::{self, Case, Dropper, Traffic};
-use crate::rounds::{self, Meets, Subject};
+use crate::rounds::{self, Meets, NEW_FLOWS, OVER_EMPTY, Subject};
 use crate::run::{Benchmark, Run, preparing};
 
 /// Measures the whole program with a thousand rules.
@@ -39,7 +39,7 @@ fn every_stage(run: &mut Run<'_, '_>) -> Result<()> {
     let mut subject = Subject::new(&headers, IpVersion::V4)?;
     if full {
         let engine = Loaded::start(of_filters(&filters, Then::Steer(run.cpus())))?;
-        let packets = subject.add(FULL, "over_empty", engine, WHOLE_PROGRAM, Meets::Rules)?;
+        let packets = subject.add(FULL, engine, &[OVER_EMPTY, NEW_FLOWS], Meets::Rules)?;
         // A flow whose slot is this CPU's stays: of two CPUs, half of the flows.
         ensure!(
             run.cpus() < 2 || packets.steered > 0,

@@ -150,6 +150,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
     Policy {
         interval: Nanoseconds(100_000_000),
         table_memory: None,
+        table_flows: None,
         interfaces: vec![Interface {
             name: "lo".to_owned(),
             capacity: BitsPerSecond(400_000_000_000),

@@ -4,7 +4,9 @@ use anyhow::{Result, ensure};
 use stormbolt_common::bench::BENCH_HEADERS;
 use xtask::rulesets::{Header, IpVersion};
 
-use crate::harness::{Front, Loaded, Packets, ProgramFd, WHOLE_PROGRAM};
+use crate::harness::{
+    CLASSIFYING_PROGRAM, Flows, Front, Loaded, Packets, ProgramFd, WHOLE_PROGRAM,
+};
 use crate::run::{Run, in_round};
 use crate::stats::median;
 
@@ -21,8 +23,42 @@ struct Target {
     case: String,
     metric: &'static str,
     program: ProgramFd,
+    flows: Flows,
     over_empty: Vec<f64>,
 }
+
+/// How StormBolt is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    metric: &'static str,
+    /// The program.
+    program: &'static str,
+    flows: Flows,
+}
+
+/// The whole program, with flows that come again.
+pub(crate) const OVER_EMPTY: Way = Way {
+    metric: "over_empty",
+    program: WHOLE_PROGRAM,
+    flows: Flows::Known,
+};
+/// The same under a policy that polices.
+pub(crate) const WITH_POLICE: Way = Way {
+    metric: "over_empty_with_police",
+    ..OVER_EMPTY
+};
+/// The whole program, where every packet is the first of its flow.
+pub(crate) const NEW_FLOWS: Way = Way {
+    metric: "over_empty_new_flows",
+    flows: Flows::New,
+    ..OVER_EMPTY
+};
+/// Parser and trees alone: no flow is remembered, nothing is counted.
+pub(crate) const TREES: Way = Way {
+    metric: "over_empty_trees",
+    program: CLASSIFYING_PROGRAM,
+    flows: Flows::Known,
+};
 
 /// What the packets of one pass over all headers have to meet: else the case is not what its name
 /// says.
@@ -49,23 +85,24 @@ impl Subject {
         })
     }
 
-    /// Takes StormBolt, to measure its program `program` as `metric` of `case`, and says what
-    /// became of the packets of one pass over all headers.
+    /// Takes StormBolt, to measure it as `case` in all of these ways, and says what became of the
+    /// packets of one pass over all headers.
     ///
     /// # Errors
     /// The packets do not meet what they should.
     pub(crate) fn add(
         &mut self,
         case: &str,
-        metric: &'static str,
         engine: Loaded,
-        program: &str,
+        ways: &[Way],
         meets: Meets,
     ) -> Result<Packets> {
         self.front.pass(engine.program(WHOLE_PROGRAM)?)?;
         let packets = engine.packets();
         meets.check(case, &packets)?;
-        self.push(case, metric, engine.program(program)?)?;
+        for way in ways {
+            self.push(case, way.metric, engine.program(way.program)?, way.flows)?;
+        }
         self.engines.push(engine);
         Ok(packets)
     }
@@ -80,14 +117,21 @@ impl Subject {
             dropped == drops,
             "{case}: {dropped} of {BENCH_HEADERS} packets were dropped, not {drops}"
         );
-        self.push(case, "over_empty", program)
+        self.push(case, OVER_EMPTY.metric, program, Flows::Known)
     }
 
-    fn push(&mut self, case: &str, metric: &'static str, program: &ProgramFd) -> Result<()> {
+    fn push(
+        &mut self,
+        case: &str,
+        metric: &'static str,
+        program: &ProgramFd,
+        flows: Flows,
+    ) -> Result<()> {
         self.targets.push(Target {
             case: case.to_owned(),
             metric,
             program: program.try_clone()?,
+            flows,
             over_empty: Vec::new(),
         });
         Ok(())
@@ -137,9 +181,15 @@ pub(crate) fn measure(run: &mut Run<'_, '_>, subjects: &mut [Subject]) -> Result
     for round in 1..=run.rounds() {
         in_round(round, run.rounds());
         for Subject { front, targets, .. } in subjects.iter_mut() {
-            let empty = front.time_empty()?;
+            let [known, new] = [Flows::Known, Flows::New];
+            let (known, new) = (front.time_empty(known)?, front.time_empty(new)?);
             for target in targets {
-                let time = front.time(&target.program)?;
+                let time = front.time(&target.program, target.flows)?;
+                let empty = if target.flows == Flows::Known {
+                    known
+                } else {
+                    new
+                };
                 target.over_empty.push(time - empty);
             }
         }

@@ -9,6 +9,8 @@
 //! Words are 64 bits wide in the byte order of the machine. They are written by user space before any
 //! edge leads to them, and never change while one does.
 
+use crate::flow_cache::FlowGauge;
+
 /// Words of a block, the unit in which the array of words is looked up.
 pub const BLOCK_WORDS: usize = 8;
 
@@ -38,9 +40,11 @@ pub const LANES: usize = 20;
 pub struct Lanes {
     /// The values by lane; the last ones mean nothing.
     pub values: [u32; 32],
+    /// What outlasts the packet: how well this CPU's flow cache does.
+    pub flows: FlowGauge,
 }
 
-const _: () = assert!(size_of::<Lanes>() == 128 && LANES <= 32);
+const _: () = assert!(size_of::<Lanes>() == 192 && LANES <= 32);
 
 /// The places of the header values. Addresses are eight words of 32 bits, the highest first; an IPv4
 /// address stands in the last of its four words.
@@ -86,6 +90,10 @@ pub mod lane {
     pub const VERDICT: u32 = 23;
     /// Its [`crate::policy::RuleEntry::counter`].
     pub const COUNTER: u32 = 24;
+    /// Where in a line of the flow cache the rule is to be remembered; zero: nowhere.
+    pub const FLOW_PLACE: u32 = 25;
+    /// In which line.
+    pub const FLOW_LINE: u32 = 26;
 }
 
 /// In [`lane::VERDICT`]: no rule matches.

@@ -1,6 +1,7 @@
 //! The head of a policy and its rules, as the XDP program reads them.
 
 use crate::classifier::{Edge, TREES};
+use crate::flow_cache::FlowMask;
 
 /// The generation in force, and what does not change with it.
 #[repr(C)]
@@ -63,6 +64,8 @@ pub struct PolicyEntry {
     pub header: PolicyHeader,
     /// The roots of IPv4, then of IPv6.
     pub roots: [FamilyRoots; 2],
+    /// What of packets the rules look at.
+    pub flows: FlowMask,
 }
 
 /// What a rule does with the packets that it matches.
@@ -83,5 +86,5 @@ pub const VERDICT_DROP: u32 = u32::MAX - 1;
 const _: () = assert!(size_of::<Active>() == 16 && align_of::<Active>() == 8);
 const _: () = assert!(size_of::<PolicyHeader>() == 16 && align_of::<PolicyHeader>() == 4);
 const _: () = assert!(size_of::<FamilyRoots>() == 40 && align_of::<FamilyRoots>() == 8);
-const _: () = assert!(size_of::<PolicyEntry>() == 96 && align_of::<PolicyEntry>() == 8);
+const _: () = assert!(size_of::<PolicyEntry>() == 144 && align_of::<PolicyEntry>() == 8);
 const _: () = assert!(size_of::<RuleEntry>() == 8 && align_of::<RuleEntry>() == 4);

@@ -6,7 +6,7 @@ use stormbolt_common::limits::{MAX_CLASSES, cell};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::policy::{PolicyHeader, VERDICT_DROP, VERDICT_PASS};
 
-use crate::classify::{Arrival, classify, fill};
+use crate::classify::{Arrival, classify, classify_flow, fill};
 use crate::count::count;
 use crate::packet::PacketBytes;
 use crate::parse::{ParseError, parse_plain_ipv4, parse_plain_ipv6, parse_values};
@@ -145,7 +145,7 @@ fn managed<T: Tables>(tables: &mut T, arrival: Arrival) -> Outcome {
     let Some(policy) = tables.policy() else {
         return Outcome::Unconfigured;
     };
-    let Ok(rule) = classify(&policy, tables) else {
+    let Ok(rule) = classify_flow(&policy, tables) else {
         return Outcome::Unconfigured;
     };
     let verdict = match rule {

@@ -2,6 +2,7 @@
 
 use stormbolt_common::classifier::Block;
 use stormbolt_common::counters::ClassCell;
+use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
@@ -23,6 +24,12 @@ pub trait Rules {
     /// Sets the packet's header value in this lane. The values live in a table, since edges name
     /// lanes by numbers, and indexing a stack that is nearly full already would fill it.
     fn set_lane(&mut self, lane: u32, value: u32);
+    /// What of packets the policy's rules look at.
+    fn flow_mask(&self) -> Option<&FlowMask>;
+    /// Line of this CPU's flow cache, the lowest bits of `number`; `None` where there is no cache.
+    fn flow_line(&mut self, number: u32) -> Option<&mut FlowLine>;
+    /// How well this CPU's flow cache does.
+    fn flow_gauge(&mut self) -> &mut FlowGauge;
 }
 
 /// Everything about one class on one interface, seen from the CPU that runs.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stormbolt::datapath::PolicyTables;
 use stormbolt_common::classifier::{Block, Lanes};
 use stormbolt_common::counters::{ClassCell, PacketCounter};
+use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
 use stormbolt_common::limits::{MAX_CELLS, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
@@ -60,12 +61,18 @@ impl Bucket for HostBucket {
     }
 }
 
+/// Lines of the flow cache: few, so that flows drive one another out.
+const FLOW_LINES: usize = 32;
+
 /// All tables, as one CPU sees them.
 #[derive(Debug)]
 pub struct HostTables {
     policy: Option<PolicyTables>,
     blocks: Vec<Block>,
     lanes: Lanes,
+    /// Flows that are remembered, a power of two of lines.
+    pub flow_lines: Vec<FlowLine>,
+    flows: FlowMask,
     /// Index of the interface that packets arrive on.
     pub interface: Option<u32>,
     /// The CPU that runs.
@@ -92,6 +99,8 @@ impl HostTables {
             policy: None,
             blocks: Vec::new(),
             lanes: Lanes::default(),
+            flow_lines: vec![FlowLine::default(); FLOW_LINES],
+            flows: FlowMask::default(),
             interface: None,
             cpu,
             queues: BTreeSet::new(),
@@ -118,6 +127,15 @@ impl HostTables {
                 self.blocks[block].words[place] = *words.next().unwrap();
             }
         }
+        let seed = if tables.compiled.remembers_flows {
+            self.hash_seed | 1
+        } else {
+            0
+        };
+        self.flows = FlowMask {
+            seed,
+            ..tables.compiled.flows
+        };
         self.policy = Some(tables);
     }
 
@@ -165,6 +183,19 @@ impl Rules for HostTables {
     fn roots(&self, is_ipv4: bool) -> Option<&FamilyRoots> {
         let [ipv4, ipv6] = &self.policy.as_ref()?.compiled.roots;
         Some(if is_ipv4 { ipv4 } else { ipv6 })
+    }
+
+    fn flow_mask(&self) -> Option<&FlowMask> {
+        Some(&self.flows)
+    }
+
+    fn flow_line(&mut self, number: u32) -> Option<&mut FlowLine> {
+        let lines = self.flow_lines.len();
+        self.flow_lines.get_mut(index(number) % lines)
+    }
+
+    fn flow_gauge(&mut self) -> &mut FlowGauge {
+        &mut self.lanes.flows
     }
 
     fn lane(&self, lane: u32) -> u32 {

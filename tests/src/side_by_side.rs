@@ -13,7 +13,7 @@ use stormbolt_ebpf::pipeline;
 
 use crate::counters::{Counters, Moved, Watched};
 use crate::host_tables::HostTables;
-use crate::tables::TABLE_BYTES;
+use crate::tables::TABLE_SIZES;
 
 const HASH_SEED: u64 = 0x5eed_0f5e_ed0f_5eed;
 /// What the kernel calls the loopback device of every namespace, where test frames arrive.
@@ -36,7 +36,7 @@ impl SideBySide {
     /// The program cannot be loaded, or the thread not be bound to a CPU.
     pub fn load(watched: Watched) -> Self {
         let cpu = bind_to_one_cpu();
-        let kernel = Datapath::load(HASH_SEED, TABLE_BYTES).unwrap();
+        let kernel = Datapath::load(HASH_SEED, TABLE_SIZES).unwrap();
         let before = Counters::read(&kernel, watched);
         let mut both = Self {
             kernel,

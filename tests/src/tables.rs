@@ -1,6 +1,6 @@
 //! A policy's rules in the form that both data paths take.
 
-use stormbolt::datapath::PolicyTables;
+use stormbolt::datapath::{PolicyTables, TableSizes};
 use stormbolt_common::limits::MAX_RULES;
 use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS, policy_slot};
 use stormbolt_control::compile::{CompileError, CompiledRules, Compiler, Heap, Input, Patient};
@@ -11,6 +11,11 @@ use crate::policies::RuleList;
 /// Bytes of the tables, and how many of them one policy may take.
 pub const TABLE_BYTES: u64 = 128 << 20;
 const BUDGET: u64 = TABLE_BYTES / 2;
+/// Table sizes of the data path in the kernel.
+pub const TABLE_SIZES: TableSizes = TableSizes {
+    bytes: TABLE_BYTES,
+    flows: 64,
+};
 
 /// The counter of the rule at `position`: another number, so that a mix-up of the two shows.
 pub fn counter_of(position: usize) -> u32 {
@@ -67,8 +72,9 @@ pub fn of_rules(
 }
 
 /// A policy of compiled rules: class 0 is the default class, malformed packets are dropped and every
-/// class is unlimited.
-pub fn with_rules(compiled: CompiledRules, generation: u32) -> PolicyTables {
+/// class is unlimited. Flows are remembered, however few rules there are.
+pub fn with_rules(mut compiled: CompiledRules, generation: u32) -> PolicyTables {
+    compiled.remembers_flows = true;
     PolicyTables {
         header: PolicyHeader {
             generation,

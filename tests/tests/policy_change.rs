@@ -11,7 +11,7 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_control::policy::{Accepts, Action, Addresses, Range, Rule, RuleMatch};
 use stormbolt_tests::packet::{Ipv4, udp};
 use stormbolt_tests::policies::RuleList;
-use stormbolt_tests::tables::{TABLE_BYTES, counter_of, of_rules};
+use stormbolt_tests::tables::{TABLE_SIZES, counter_of, of_rules};
 
 const CHANGES: u32 = 1_000;
 const RULES: usize = 10_000;
@@ -93,7 +93,7 @@ fn no_packet_is_lost_or_sees_a_mixture_while_policies_change() {
     if !require_root("no_packet_is_lost_or_sees_a_mixture_while_policies_change") {
         return;
     }
-    let mut datapath = Datapath::load(1, TABLE_BYTES).expect("the program loads");
+    let mut datapath = Datapath::load(1, TABLE_SIZES).expect("the program loads");
     datapath.set_interface(1, Some(0));
     let mut policies = [0, 1].map(policy);
     install(&mut datapath, &mut policies, 0);
@@ -143,7 +143,7 @@ fn the_policy_before_is_out_of_use_when_install_returns() {
     if !require_root("the_policy_before_is_out_of_use_when_install_returns") {
         return;
     }
-    let mut datapath = Datapath::load(1, TABLE_BYTES).expect("the program loads");
+    let mut datapath = Datapath::load(1, TABLE_SIZES).expect("the program loads");
     datapath.set_interface(1, Some(0));
     let mut policies = [0, 1].map(policy);
     install(&mut datapath, &mut policies, 0);

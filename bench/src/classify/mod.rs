@@ -9,14 +9,10 @@ mod sets;
 use anyhow::Result;
 use xtask::rulesets::{Family, IpVersion};
 
-use crate::harness::CLASSIFYING_PROGRAM;
 use crate::run::{Benchmark, Run};
 
 /// Measures what rules and sets of any size cost: a packet, and to apply.
 pub const CLASSIFY: Benchmark = Benchmark::new("classify", measure);
-
-/// The program that metric `over_empty` is measured with; the others are measured with the whole.
-const PROGRAM: &str = CLASSIFYING_PROGRAM;
 
 fn measure(run: &mut Run<'_, '_>) -> Result<()> {
     applying::measure(run)?;

@@ -5,11 +5,11 @@ use stormbolt_common::bench::BENCH_HEADERS;
 use stormbolt_control::policy::Policy;
 use xtask::rulesets::{Family, Filter, Header, IpVersion, filters, headers};
 
-use super::{PROGRAM, loading};
-use crate::harness::{Loaded, WHOLE_PROGRAM};
+use super::loading;
+use crate::harness::Loaded;
 use crate::peers::{XDP_FILTER, add_xdp_filter};
 use crate::policies::{Then, of_filters};
-use crate::rounds::{self, Meets, Subject};
+use crate::rounds::{self, Meets, NEW_FLOWS, OVER_EMPTY, Subject, TREES, WITH_POLICE};
 use crate::run::{Run, preparing, skipped};
 
 /// The sizes of rule sets, with how they are written; none for what the program costs without.
@@ -59,7 +59,8 @@ impl RuleSet {
     fn draw(family: Family, version: IpVersion, count: usize, seed: u64) -> Self {
         let wanted = usize::try_from(BENCH_HEADERS).unwrap_or(0);
         // Without rules, headers like those of the smallest rule set.
-        let mut filters = filters(family, version, count.max(1000), seed);
+        let drawn = if count == 0 { 1000 } else { count };
+        let mut filters = filters(family, version, drawn, seed);
         let headers = headers(&filters, wanted, seed);
         filters.truncate(count);
         Self { filters, headers }
@@ -74,9 +75,8 @@ impl RuleSet {
         };
         match self.load(run, case) {
             Ok([passing, policing]) => {
-                subject.add(case, "over_empty", passing, PROGRAM, meets)?;
-                let metric = "over_empty_with_police";
-                subject.add(case, metric, policing, WHOLE_PROGRAM, meets)?;
+                subject.add(case, passing, &[OVER_EMPTY, NEW_FLOWS, TREES], meets)?;
+                subject.add(case, policing, &[WITH_POLICE], meets)?;
             }
             Err(error) => skipped(case, &error),
         }

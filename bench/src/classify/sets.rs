@@ -4,10 +4,10 @@ use anyhow::Result;
 use ipnet::IpNet;
 use xtask::rulesets::{IpVersion, prefixes};
 
-use super::{PROGRAM, loading};
-use crate::harness::{KernelPrefixes, Loaded, WHOLE_PROGRAM};
+use super::loading;
+use crate::harness::{KernelPrefixes, Loaded};
 use crate::policies::{Then, of_set};
-use crate::rounds::{self, Meets, Subject};
+use crate::rounds::{self, Meets, OVER_EMPTY, Subject, TREES, WITH_POLICE};
 use crate::run::{Run, preparing, skipped};
 use crate::sources::{count_inside, half_inside};
 
@@ -35,9 +35,8 @@ pub(super) fn measure(run: &mut Run<'_, '_>, version: IpVersion) -> Result<()> {
             match load(run, &case, &set) {
                 Ok([passing, policing]) => {
                     let meets = Meets::First(inside);
-                    subject.add(&case, "over_empty", passing, PROGRAM, meets)?;
-                    let metric = "over_empty_with_police";
-                    subject.add(&case, metric, policing, WHOLE_PROGRAM, meets)?;
+                    subject.add(&case, passing, &[OVER_EMPTY, TREES], meets)?;
+                    subject.add(&case, policing, &[WITH_POLICE], meets)?;
                 }
                 Err(error) => skipped(&case, &error),
             }

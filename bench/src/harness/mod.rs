@@ -13,7 +13,7 @@ mod xdp_filter;
 
 pub use aya::programs::ProgramFd;
 pub use flood::Flood;
-pub use front::Front;
+pub use front::{Flows, Front};
 pub use link::{DropAll, Link, Received};
 pub use nft::{Nft, NftMatch};
 pub use prefixes::KernelPrefixes;

@@ -1,6 +1,7 @@
 //! Compiles policy after policy, keeping of the last what the next has too.
 
 use std::sync::Arc;
+use stormbolt_common::flow_cache::FlowMask;
 use stormbolt_common::limits::MAX_RULES;
 use stormbolt_common::policy::{FamilyRoots, RuleEntry};
 
@@ -36,6 +37,10 @@ pub struct CompiledRules {
     /// [`stormbolt_common::policy::SOURCE_SETS`] and
     /// [`stormbolt_common::policy::DESTINATION_SETS`].
     pub used_sets: u32,
+    /// What of packets the rules look at; without a seed.
+    pub flows: FlowMask,
+    /// Whether it pays to remember what the rules say of a flow.
+    pub remembers_flows: bool,
     /// What is to be written into the tables before the roots are.
     pub image: Image,
 }
@@ -63,6 +68,9 @@ impl Watch for Patient {
     }
 }
 
+/// Rules up to which it costs no more to walk through them than to look a flow up, where no set is
+/// looked up.
+const FEW_RULES: usize = 16;
 /// Bytes of a word.
 const WORD: u64 = 8;
 /// By how much trees may grow in small changes, which leave worse cuts than starting anew, before
@@ -147,6 +155,8 @@ impl Compiler {
         };
         let mut compiled = CompiledRules {
             used_sets: known.used_sets(),
+            flows: known.flow_mask(),
+            remembers_flows: count > FEW_RULES || known.used_sets() != 0,
             ..CompiledRules::default()
         };
         if next.trees.place(&mut self.heap, &mut compiled).is_err() {

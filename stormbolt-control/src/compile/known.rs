@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use stormbolt_common::classifier::lane;
+use stormbolt_common::flow_cache::FlowMask;
 use stormbolt_common::policy::{DESTINATION_SETS, SOURCE_SETS};
 
 pub(super) use change::Delta;
@@ -17,6 +18,7 @@ use super::error::CompileError;
 use super::fields::{ByField, Fields, domains, field};
 use super::intervals::Interval;
 use super::item::{Item, ipv4_words, ipv6_words};
+use super::looks::Looks;
 use super::membership::Partition;
 use super::node::Node;
 use super::prefix::Family;
@@ -50,6 +52,7 @@ pub(super) struct Known {
     list_numbers: HashMap<List, usize>,
     sets: Vec<Arc<Set>>,
     interfaces: Vec<u32>,
+    looks: Looks,
 }
 
 /// Items of some rules, in their order.
@@ -78,6 +81,7 @@ impl Known {
             list_numbers: HashMap::new(),
             sets: input.sets.to_vec(),
             interfaces: input.interfaces.to_vec(),
+            looks: Looks::default(),
         };
         for rule in input.rules {
             let sides = known.sides_of(rule, true).unwrap_or([Side::Any; 2]);
@@ -131,6 +135,11 @@ impl Known {
             }
         }
         used
+    }
+
+    /// What of packets the rules look at; perhaps more than they do now.
+    pub(super) fn flow_mask(&self) -> FlowMask {
+        self.looks.mask()
     }
 
     /// The tree of an address's class of sets.
@@ -206,6 +215,7 @@ impl Known {
             return Some(number);
         }
         let number = u32::try_from(self.fields.len()).unwrap_or(u32::MAX);
+        self.looks.add_fields(&fields, &self.domains);
         let fields = Arc::new(fields);
         self.fields.push(Arc::clone(&fields));
         self.field_numbers.insert(fields, number);
@@ -219,9 +229,10 @@ impl Known {
             *known = fields;
         }
         let Some(fields) = fields else { return };
-        let Some([source, destination]) = self.sides.get(index(slot)) else {
+        let Some(sides @ [source, destination]) = self.sides.get(index(slot)) else {
             return;
         };
+        self.looks.add_sides(*sides);
         let matches = &rule.matches;
         for family in Family::BOTH {
             let sources = source.prefixes(matches.source.as_ref(), &self.sets, family);

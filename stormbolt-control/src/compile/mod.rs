@@ -5,7 +5,8 @@
 //! ([`membership`]) with a tree of their own ([`set_tree`]). The items of a family are parted into a
 //! few groups ([`trees`]) and cut until few enough are left to compare ([`cut`], [`tree`]); parts that
 //! are alike are shared. At last every part gets a place in the tables ([`place`]). The structure as
-//! the program sees it is described at [`stormbolt_common::classifier`].
+//! the program sees it is described at [`stormbolt_common::classifier`]. Which header values the rules
+//! look at at all ([`looks`]) says what flows are remembered by ([`stormbolt_common::flow_cache`]).
 //!
 //! A [`Compiler`] remembers what it has compiled ([`known`]). When few rules change it finds the parts
 //! of the trees that these reach ([`update`]), makes those anew and keeps the others where they are.
@@ -20,6 +21,7 @@ mod heap;
 mod intervals;
 mod item;
 mod known;
+mod looks;
 mod membership;
 mod node;
 mod place;

@@ -39,6 +39,7 @@ fn policy(classes: Vec<Class>) -> Policy {
     Policy {
         interval: INTERVAL,
         table_memory: None,
+        table_flows: None,
         interfaces: vec![interface("eth0"), interface("eth1")],
         classes,
         sets: vec![],

@@ -239,6 +239,7 @@ impl<'a> Builder<'a> {
             policy: Policy {
                 interval: Nanoseconds::from_millis(100),
                 table_memory: None,
+                table_flows: None,
                 interfaces: interfaces.collect(),
                 classes,
                 sets: self.sets,

@@ -33,6 +33,10 @@ pub struct Policy {
     /// Bytes that the compiled rules and sets may take, if the policy says so. They are allocated when
     /// the daemon starts, so this is a wish in any later policy.
     pub table_memory: Option<u64>,
+    /// IPv4 flows that each CPU remembers, if the policy says so: 0, or a power of two up to
+    /// [`stormbolt_common::flow_cache::MAX_FLOWS`]; IPv6 flows count as two. Like `table_memory`, a wish
+    /// in any policy but the first.
+    pub table_flows: Option<u32>,
     /// Interfaces to attach to; at most [`stormbolt_common::limits::MAX_INTERFACES`].
     pub interfaces: Vec<Interface>,
     /// Classes; at least one, at most [`stormbolt_common::limits::MAX_CLASSES`]. Rules and

@@ -171,6 +171,7 @@ mod tests {
         Policy {
             interval: Nanoseconds::default(),
             table_memory: None,
+            table_flows: None,
             interfaces: Vec::new(),
             classes: Vec::new(),
             sets,

@@ -4,6 +4,7 @@
 //! the trees, which the compiler keeps low, and hardly on the number of rules or of prefixes.
 
 mod conditions;
+mod flow_cache;
 mod key;
 mod walk;
 mod word;
@@ -38,6 +39,30 @@ pub fn classify<R: Rules>(
     policy: &PolicyHeader,
     rules: &mut R,
 ) -> Result<Option<RuleEntry>, TableMissing> {
+    walk_trees(policy, rules);
+    decided(rules)
+}
+
+/// As [`classify`], but the trees are not asked for flows that are remembered.
+///
+/// # Errors
+/// As [`classify`].
+#[inline(always)]
+pub fn classify_flow<R: Rules>(
+    policy: &PolicyHeader,
+    rules: &mut R,
+) -> Result<Option<RuleEntry>, TableMissing> {
+    let mask = *rules.flow_mask().ok_or(TableMissing)?;
+    if !flow_cache::recall(rules, &mask, policy.generation) {
+        walk_trees(policy, rules);
+        flow_cache::remember(rules, policy.generation);
+    }
+    decided(rules)
+}
+
+/// Asks the trees, and leaves in the lanes what they say.
+#[inline(always)]
+fn walk_trees<R: Rules>(policy: &PolicyHeader, rules: &mut R) {
     let (verdict, counter) = match best_of_trees(rules, policy.used_sets) {
         None => (BROKEN, 0),
         Some(best) => match best.rule() {
@@ -49,6 +74,11 @@ pub fn classify<R: Rules>(
     // follows what is done with it once.
     rules.set_lane(lane::VERDICT, verdict);
     rules.set_lane(lane::COUNTER, counter);
+}
+
+/// What the lanes say of the packet's rule.
+#[inline(always)]
+fn decided<R: Rules>(rules: &R) -> Result<Option<RuleEntry>, TableMissing> {
     match rules.lane(lane::VERDICT) {
         BROKEN => Err(TableMissing),
         NO_RULE => Ok(None),

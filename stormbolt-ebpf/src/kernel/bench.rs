@@ -53,27 +53,51 @@ pub(crate) fn transmit(_context: XdpContext) -> u32 {
 /// Writes the next IPv4 header and runs the target.
 #[xdp]
 pub(crate) fn front_v4(context: XdpContext) -> u32 {
-    if let (Some(frame), Some(index)) = (frame::<FRAME_BYTES_V4>(&context), next())
-        && let Some(&[source, destination, ports, protocol]) = HEADERS_V4.get(index)
-    {
-        write_words(frame, SOURCE_OFFSET_V4, [source, destination, ports]);
-        write_protocol(frame, PROTOCOL_OFFSET_V4, protocol);
-        run_target(&context);
-    }
-    xdp_action::XDP_ABORTED
+    run_v4(&context, 0)
 }
 
 /// Writes the next IPv6 header and runs the target.
 #[xdp]
 pub(crate) fn front_v6(context: XdpContext) -> u32 {
-    if let (Some(frame), Some(index)) = (frame::<FRAME_BYTES_V6>(&context), next())
+    run_v6(&context, 0)
+}
+
+/// As `front_v4`, with another source port for every packet: each is the first of its flow.
+#[xdp]
+pub(crate) fn front_new_v4(context: XdpContext) -> u32 {
+    run_v4(&context, u32::MAX)
+}
+
+/// As `front_v6`, likewise.
+#[xdp]
+pub(crate) fn front_new_v6(context: XdpContext) -> u32 {
+    run_v6(&context, u32::MAX)
+}
+
+#[inline(always)]
+fn run_v4(context: &XdpContext, new_ports: u32) -> u32 {
+    if let (Some(frame), Some(index)) = (frame::<FRAME_BYTES_V4>(context), next())
+        && let Some(&[source, destination, ports, protocol]) = HEADERS_V4.get(index)
+    {
+        let ports = ports ^ source_port() & new_ports;
+        write_words(frame, SOURCE_OFFSET_V4, [source, destination, ports]);
+        write_protocol(frame, PROTOCOL_OFFSET_V4, protocol);
+        run_target(context);
+    }
+    xdp_action::XDP_ABORTED
+}
+
+#[inline(always)]
+fn run_v6(context: &XdpContext, new_ports: u32) -> u32 {
+    if let (Some(frame), Some(index)) = (frame::<FRAME_BYTES_V6>(context), next())
         && let Some(header) = HEADERS_V6.get(index)
-        && let Some(&words) = header.first_chunk::<9>()
+        && let Some(&[a, b, c, d, e, f, g, h, ports]) = header.first_chunk::<9>()
     {
         let [.., protocol] = *header;
-        write_words(frame, SOURCE_OFFSET_V6, words);
+        let ports = ports ^ source_port() & new_ports;
+        write_words(frame, SOURCE_OFFSET_V6, [a, b, c, d, e, f, g, h, ports]);
         write_protocol(frame, PROTOCOL_OFFSET_V6, protocol);
-        run_target(&context);
+        run_target(context);
     }
     xdp_action::XDP_ABORTED
 }
@@ -117,6 +141,17 @@ fn next() -> Option<u32> {
     let cursor = unsafe { &mut *cursor };
     *cursor = cursor.wrapping_add(1);
     Some(*cursor % BENCH_HEADERS)
+}
+
+/// Another source port for every frame, as the first two bytes of the ports. A header meets each of the
+/// 65,536 once before any comes again.
+#[inline(always)]
+fn source_port() -> u32 {
+    const ODD: u32 = 40_503;
+    let cursor = CURSOR.get(0).copied().unwrap_or(0);
+    let number = cursor.wrapping_add(cursor >> 16);
+    let [low, high, ..] = number.wrapping_mul(ODD).to_le_bytes();
+    u32::from_ne_bytes([high, low, 0, 0])
 }
 
 /// Where the frame begins, if it has `LENGTH` bytes.

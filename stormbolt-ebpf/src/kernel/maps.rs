@@ -8,6 +8,7 @@ use aya_ebpf::macros::btf_map;
 use stormbolt_common::classifier::{BLOCKS_PLACEHOLDER, Block, Lanes};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
 use stormbolt_common::explain::Explained;
+use stormbolt_common::flow_cache::FlowLine;
 use stormbolt_common::limits::{MAX_CELLS, MAX_CPUS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::{ClassRate, SharedBucket};
 use stormbolt_common::policy::{Active, POLICY_SLOTS, PolicyEntry};
@@ -44,6 +45,14 @@ pub(super) static POLICIES: Array<PolicyEntry, SLOTS> = Array::new();
 /// Per CPU: the header values of the packet that it has. User space gives the number of CPUs.
 #[btf_map]
 pub(super) static LANES: Array<Lanes, 1> = Array::new();
+
+/// The flow cache, CPU by CPU. Mapped memory begins at a page, so that a line is a cache line.
+#[btf_map]
+pub(super) static FLOWS: Array<FlowLine, 1, MMAPABLE> = Array::new();
+
+/// The number of lines of each CPU, less one: a constant to the verifier. User space gives it.
+#[unsafe(no_mangle)]
+pub(super) static FLOW_LINE_MASK: u32 = 0;
 
 /// Per policy: the rate of each class on each interface.
 #[btf_map]

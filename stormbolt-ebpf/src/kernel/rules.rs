@@ -1,6 +1,7 @@
 //! What a packet is held against: the rules of its policy, and the lanes of the CPU that has it.
 
 use stormbolt_common::classifier::{Block, Lanes, lane};
+use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, flow_line_index};
 use stormbolt_common::policy::{FamilyRoots, PolicyEntry, policy_slot};
 use stormbolt_ebpf::tables::Rules;
 
@@ -8,6 +9,7 @@ use super::maps;
 
 /// The lanes of one CPU, and the rules once the packet has gone over to them.
 pub(super) struct MapRules {
+    cpu: u32,
     lanes: *mut Lanes,
     tables: Option<RuleTables>,
 }
@@ -27,6 +29,7 @@ impl MapRules {
     #[inline(always)]
     pub(super) fn of_arrival(cpu: u32) -> Option<Self> {
         Some(Self {
+            cpu,
             lanes: maps::LANES.get_ptr_mut(cpu)?,
             tables: None,
         })
@@ -112,5 +115,26 @@ impl Rules for MapRules {
         if let Some(slot) = lanes.values.get_mut(lane) {
             *slot = value;
         }
+    }
+
+    #[inline(always)]
+    fn flow_mask(&self) -> Option<&FlowMask> {
+        Some(&self.policy()?.flows)
+    }
+
+    #[inline(always)]
+    fn flow_line(&mut self, number: u32) -> Option<&mut FlowLine> {
+        // SAFETY: it is a number that never changes, user space's and not the one that the compiler sees.
+        let mask = unsafe { (&raw const maps::FLOW_LINE_MASK).read_volatile() };
+        let line = maps::FLOWS.get_ptr_mut(flow_line_index(self.cpu, number, mask))?;
+        // SAFETY: this CPU alone uses this entry, and map values outlive the program.
+        Some(unsafe { &mut *line })
+    }
+
+    #[inline(always)]
+    fn flow_gauge(&mut self) -> &mut FlowGauge {
+        // SAFETY: as above.
+        let lanes = unsafe { &mut *self.lanes };
+        &mut lanes.flows
     }
 }

@@ -8,6 +8,7 @@ use stormbolt_common::counters::{
     PacketCounter, cell_index, outcome_index, rule_index, slot_index,
 };
 use stormbolt_common::explain::Explained;
+use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
 use stormbolt_common::limits::{MAX_IFINDEX, rate_index};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::SharedBucket;
@@ -111,6 +112,21 @@ impl Rules for MapTables {
     #[inline(always)]
     fn set_lane(&mut self, lane: u32, value: u32) {
         self.rules.set_lane(lane, value);
+    }
+
+    #[inline(always)]
+    fn flow_mask(&self) -> Option<&FlowMask> {
+        self.rules.flow_mask()
+    }
+
+    #[inline(always)]
+    fn flow_line(&mut self, number: u32) -> Option<&mut FlowLine> {
+        self.rules.flow_line(number)
+    }
+
+    #[inline(always)]
+    fn flow_gauge(&mut self) -> &mut FlowGauge {
+        self.rules.flow_gauge()
     }
 }
 

@@ -81,6 +81,7 @@ fn without_rules(policy: &Policy) -> Policy {
     Policy {
         interval: policy.interval,
         table_memory: policy.table_memory,
+        table_flows: policy.table_flows,
         interfaces: policy.interfaces.clone(),
         classes: policy.classes.clone(),
         sets: Vec::new(),

@@ -14,7 +14,7 @@ use super::class_change;
 use super::documents::{Applied, ChangedSet, ClassChange, DOCUMENT_VERSION};
 use super::problem::ApiError;
 use super::sets::changed_sets;
-use crate::apply::memory_notice;
+use crate::apply::FixedSizes;
 use crate::causes::with_causes;
 use crate::config::{self, Finding, LoadError};
 use crate::daemon::{BoxedError, Cancel, Handle, Running, Unanswered, given_up};
@@ -137,8 +137,8 @@ impl Turn<'_> {
         let loaded = blocking(move || config::parse(&name, &text)).await?;
         let mut warnings = loaded.warnings.findings();
         let policy = loaded.policy;
-        let there = self.handle.ask(|running| running.machine().table_bytes());
-        warnings.extend(memory_warning(&policy, there.await?));
+        let there = self.handle.ask(|running| running.machine().table_sizes());
+        warnings.extend(table_warnings(&policy, there.await?));
         if dry_run {
             return Ok(self
                 .handle
@@ -227,9 +227,9 @@ impl Turn<'_> {
     }
 }
 
-fn memory_warning(policy: &Policy, there: u64) -> Option<Finding> {
-    let (message, help) = memory_notice(policy, there)?;
-    Some(Finding::warning(message, help))
+fn table_warnings(policy: &Policy, there: FixedSizes) -> impl Iterator<Item = Finding> {
+    let notices = there.notices(policy);
+    notices.map(|(message, help)| Finding::warning(message, help))
 }
 
 fn applied(generation: u32, changed_sets: Vec<ChangedSet>, warnings: Vec<Finding>) -> Applied {

@@ -13,10 +13,13 @@ use stormbolt_control::policy::{AttachMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
 
 use super::error::ApplyError;
-use super::memory::{TableMemory, memory_notice};
+use super::memory::TableMemory;
 use super::plan::{Numbers, rate_entry, rule_entries, tables};
+use super::table_sizes::FixedSizes;
 use crate::causes::with_causes;
-use crate::datapath::{AttachedMode, Attachment, Datapath, PolicyTables};
+use crate::datapath::{
+    AttachedMode, Attachment, DEFAULT_FLOWS, Datapath, PolicyTables, TableSizes,
+};
 
 /// The loaded data path under a policy. Dropping it detaches everything.
 pub struct Engine {
@@ -29,6 +32,8 @@ pub struct Engine {
     pub(super) received: Received,
     notices: Vec<String>,
     memory: TableMemory,
+    /// IPv4 flows that each CPU remembers.
+    flows: u32,
 }
 
 /// Counters as they stood when a number was given to a class, rule or interface, since numbers are
@@ -64,7 +69,7 @@ impl Engine {
     /// Loads the program, puts `policy` into force and attaches to its interfaces.
     ///
     /// `table_bytes` is the memory that the compiled rules and sets of one policy may take; twice as
-    /// much is allocated.
+    /// much is allocated. Each CPU remembers as many flows as `policy` says, for as long as this runs.
     ///
     /// # Errors
     /// The kernel refuses; nothing stays attached.
@@ -89,13 +94,20 @@ impl Engine {
             rules: Vec::new(),
             interval: policy.interval,
             table_memory: policy.table_memory,
+            table_flows: policy.table_flows,
             default_class: policy.default_class,
             malformed: policy.malformed,
         };
-        let datapath = Datapath::load(hash_seed, table_bytes.saturating_mul(2))?;
+        let flows = policy.table_flows.unwrap_or(DEFAULT_FLOWS);
+        let sizes = TableSizes {
+            bytes: table_bytes.saturating_mul(2),
+            flows,
+        };
+        let datapath = Datapath::load(hash_seed, sizes)?;
         let mut engine = Self {
             received: Received::nothing(datapath.cpus()),
             memory: TableMemory::new(datapath.blocks()),
+            flows,
             datapath,
             controller: Controller::new(&nothing),
             policy: nothing,
@@ -215,12 +227,15 @@ impl Engine {
         self.datapath.generation()
     }
 
-    /// Bytes that the compiled rules and sets of one policy may take.
-    pub fn table_bytes(&self) -> u64 {
-        self.memory.budget()
+    /// How large the tables are that no policy changes.
+    pub fn table_sizes(&self) -> FixedSizes {
+        FixedSizes {
+            bytes: self.memory.budget(),
+            flows: self.flows,
+        }
     }
 
-    /// What the operator should know about the attachments and the memory.
+    /// What the operator should know about the attachments and the tables.
     pub fn notices(&self) -> Vec<String> {
         let fallbacks = self.attachments.iter().filter_map(|(name, attachment)| {
             let reason = attachment.fallback.as_ref()?;
@@ -229,9 +244,9 @@ impl Engine {
                  mode ({reason})"
             ))
         });
-        let memory = memory_notice(&self.policy, self.memory.budget());
+        let tables = self.table_sizes().notices(&self.policy);
         fallbacks
-            .chain(memory.map(|(message, help)| format!("{message}; {help}")))
+            .chain(tables.map(|(message, help)| format!("{message}; {help}")))
             .chain(self.notices.iter().cloned())
             .collect()
     }

@@ -3,11 +3,9 @@
 use stormbolt_control::compile::{
     CompileError, CompiledRules, Compiler, Heap, Input, Progress, Watch,
 };
-use stormbolt_control::policy::Policy;
 use stormbolt_control::units::Nanoseconds;
 
 use super::error::ApplyError;
-use crate::config::units::write_size;
 use crate::daemon::clock;
 
 /// How long rules may take to compile. A hundred thousand take about a second; what takes longer than
@@ -27,22 +25,6 @@ impl Watch for Deadline<'_> {
         self.given_up = self.watch.interrupted(progress);
         self.given_up || clock::now().0 > self.until
     }
-}
-
-/// That `policy` asks for more table memory than the `there` bytes that a policy may take, if it does;
-/// and what to do about it.
-pub(crate) fn memory_notice(policy: &Policy, there: u64) -> Option<(String, String)> {
-    let asked = policy.table_memory.filter(|asked| *asked > there)?;
-    let (asked, there) = (write_size(asked), write_size(there));
-    let message = format!(
-        "the policy asks for {asked} of table memory, but has {there}: that was allocated when the \
-         daemon started"
-    );
-    let help = format!(
-        "start the daemon again with --table-memory {asked}, or with this policy in its own file and \
-         without that option"
-    );
-    Some((message, help))
 }
 
 /// Places in the tables of compiled rules.

@@ -14,9 +14,10 @@ mod memory;
 mod packet_words;
 mod plan;
 mod rule_numbers;
+mod table_sizes;
 mod views;
 
 pub use engine::Engine;
 pub use error::{ApplyError, ExplainError};
 pub use explain::Asked;
-pub(crate) use memory::memory_notice;
+pub use table_sizes::FixedSizes;

@@ -153,3 +153,33 @@ fn a_policy_that_asks_for_more_memory_than_was_allocated_is_applied_with_a_warni
     std::fs::write(file.path(), asks("1MiB")).unwrap();
     assert!(!done(&server, &["apply", path]).contains("warning"));
 }
+
+#[test]
+fn a_policy_that_asks_for_another_number_of_flows_is_applied_with_a_warning() {
+    let server = with_set();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let asks = |flows: u32| format!("{POLICY}[tables]\nflows = {flows}\n");
+    let path = file.path().to_str().unwrap();
+    // More, fewer and none.
+    for (generation, flows) in [(3, 1024), (4, 256), (5, 0)] {
+        std::fs::write(file.path(), asks(flows)).unwrap();
+        let warning = format!(
+            "  warning: the policy asks that each CPU remembers {flows} flows, but it remembers 512: \
+             that was fixed when the daemon started\n    help: start the daemon again with this policy \
+             in its own file\n"
+        );
+        let text = done(&server, &["apply", "--dry-run", path]);
+        assert!(text.starts_with(&warning), "{text}");
+        let text = done(&server, &["apply", path]);
+        assert!(text.starts_with(&warning), "{text}");
+        let end = format!("applied, generation {generation}\n");
+        assert!(text.ends_with(&end), "{text}");
+    }
+    done(&server, &["class", "set", "bulk", "--weight", "7"]);
+    let policy = server.client().policy().unwrap();
+    assert!(policy.contains("[tables]\nflows = 0\n"), "{policy}");
+    std::fs::write(file.path(), asks(512)).unwrap();
+    assert!(!done(&server, &["apply", path]).contains("warning"));
+    std::fs::write(file.path(), POLICY).unwrap();
+    assert!(!done(&server, &["apply", path]).contains("warning"));
+}

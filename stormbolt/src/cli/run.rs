@@ -29,6 +29,9 @@ pub(super) struct Args {
     ///
     /// A hundred thousand rules take 6 to 15 MiB with IPv4 addresses and twice that and more with
     /// IPv6; a million prefixes 12 and 44 MiB.
+    ///
+    /// The flows that each CPU remembers take memory besides, 32 bytes each: `flows` below `[tables]`
+    /// says how many, 65536 by default.
     #[arg(long, value_name = "SIZE", value_parser = table_memory)]
     table_memory: Option<u64>,
 }

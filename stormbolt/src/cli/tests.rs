@@ -113,6 +113,20 @@ fn check_shows_the_place_of_an_error_and_ends_with_78() {
 }
 
 #[test]
+fn check_shows_what_is_wrong_with_the_sizes_of_the_tables() {
+    let file = policy_file(&format!("{POLICY}[tables]\nflows = 1000\n"));
+    let path = file.path().to_str().unwrap();
+    let (exit, text) = run(&["check", path]);
+    assert_eq!(exit.unwrap().code(), 78);
+    let line = POLICY.lines().count() + 2;
+    let start = format!(
+        "{path}:{line}:9: error: `flows` must be 0 or a power of two from 256 to 1048576\n"
+    );
+    assert!(text.starts_with(&start), "{text}");
+    assert!(text.contains("help: write 512 or 1024\n"), "{text}");
+}
+
+#[test]
 fn apply_shows_the_text_of_an_invalid_policy_without_a_daemon() {
     let file = policy_file(&POLICY.replace("800Mbit", "800gbps"));
     let arguments = [

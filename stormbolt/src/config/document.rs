@@ -13,12 +13,19 @@ const VERSION: i64 = 1;
 #[derive(Debug)]
 pub(super) struct Document<'t> {
     pub(super) interval: Option<Field>,
-    pub(super) table_memory: Option<Field>,
+    pub(super) tables: TablesEntry,
     pub(super) interfaces: Vec<InterfaceEntry>,
     pub(super) classes: Vec<ClassEntry>,
     pub(super) sets: Vec<SetEntry<'t>>,
     pub(super) rules: Vec<RuleEntry>,
     pub(super) default: Option<DefaultEntry>,
+}
+
+/// `[tables]`
+#[derive(Debug, Default)]
+pub(super) struct TablesEntry {
+    pub(super) memory: Option<Field>,
+    pub(super) flows: Option<Field>,
 }
 
 /// `[interface.NAME]`
@@ -87,7 +94,10 @@ impl<'t> Document<'t> {
         check_version(root.field("version", problems), problems)?;
         let document = Self {
             interval: only_field(&mut root, "controller", "interval", problems),
-            table_memory: only_field(&mut root, "tables", "memory", problems),
+            tables: root
+                .section("tables", problems)
+                .map(|(_, section)| TablesEntry::read(section, problems))
+                .unwrap_or_default(),
             interfaces: entries(&mut root, "interface", problems, InterfaceEntry::read),
             classes: entries(&mut root, "class", problems, ClassEntry::read),
             sets: entries(&mut root, "set", problems, SetEntry::read),
@@ -183,6 +193,17 @@ fn rules(root: &mut Section<'_>, problems: &mut Problems) -> Vec<RuleEntry> {
         section.finish(problems);
     }
     rules
+}
+
+impl TablesEntry {
+    fn read(mut section: Section<'_>, problems: &mut Problems) -> Self {
+        let entry = Self {
+            memory: section.field("memory", problems),
+            flows: section.field("flows", problems),
+        };
+        section.finish(problems);
+        entry
+    }
 }
 
 impl InterfaceEntry {

@@ -15,17 +15,14 @@ const MAX_INLINE: usize = 8;
 
 /// Writes a policy as a file that [`super::parse`] reads back as an equal policy.
 ///
-/// Every key is written, defaults too, but for the memory of the tables: what that is by default is
+/// Every key is written, defaults too, but for the sizes of the tables: what those are by default is
 /// the daemon's business. Large sets are written as texts with one prefix a line, which
 /// are smaller and quicker to read than lists.
 pub fn to_toml(policy: &Policy) -> String {
     let mut out = Writer(String::from("version = 1\n"));
     out.header("[controller]");
     out.text("interval", &write_time(policy.interval));
-    if let Some(bytes) = policy.table_memory {
-        out.header("[tables]");
-        out.text("memory", &write_size(bytes));
-    }
+    write_tables(&mut out, policy);
     for interface in &policy.interfaces {
         out.header(&format!("[interface.{}]", key(&interface.name)));
         out.text("capacity", &write_rate(interface.capacity));
@@ -96,6 +93,18 @@ impl Writer {
             let items = list.any_of.iter().map(write);
             self.list(key, items.map(|item| item.written(list.negated)));
         }
+    }
+}
+
+fn write_tables(out: &mut Writer, policy: &Policy) {
+    if policy.table_memory.is_some() || policy.table_flows.is_some() {
+        out.header("[tables]");
+    }
+    if let Some(bytes) = policy.table_memory {
+        out.text("memory", &write_size(bytes));
+    }
+    if let Some(flows) = policy.table_flows {
+        out.value("flows", flows);
     }
 }
 

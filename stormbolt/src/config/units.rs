@@ -3,6 +3,7 @@
 //! Arithmetic is decimal and exact: a value that is not a whole number of bits, bytes or
 //! nanoseconds is refused rather than rounded.
 
+use stormbolt_common::flow_cache::MAX_FLOWS;
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
 /// The lowest rate that can be enforced: one byte each millisecond.
@@ -13,6 +14,9 @@ pub const MAX_RATE: BitsPerSecond = BitsPerSecond(400_000_000_000);
 /// Bytes that the tables of one policy may be given. Twice as many are allocated, as one value of a map,
 /// and the verifier takes no offset into a value from 512 MiB up.
 pub const TABLE_MEMORY: std::ops::RangeInclusive<u64> = (64 << 10)..=(256 << 20);
+
+/// IPv4 flows that each CPU may be told to remember: powers of two, or none at all.
+pub const TABLE_FLOWS: std::ops::RangeInclusive<u32> = 256..=MAX_FLOWS;
 
 const RATE_UNITS: &[(&str, u64)] = &[
     ("bit", 1),

@@ -7,7 +7,7 @@ use stormbolt_control::units::Nanoseconds;
 use super::machine::{BoxedError, Machine};
 use crate::api::documents::{Classes, Cpus, Interfaces, Rules};
 use crate::api::explanation::Explanation;
-use crate::apply::{Asked, Engine, ExplainError};
+use crate::apply::{Asked, Engine, ExplainError, FixedSizes};
 
 impl Machine for Engine {
     fn tick(&mut self, now: Nanoseconds) {
@@ -18,8 +18,8 @@ impl Machine for Engine {
         Ok(self.apply_watched(policy, watch)?)
     }
 
-    fn table_bytes(&self) -> u64 {
-        self.table_bytes()
+    fn table_sizes(&self) -> FixedSizes {
+        self.table_sizes()
     }
 
     fn policy(&self) -> &Policy {

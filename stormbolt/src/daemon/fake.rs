@@ -13,11 +13,14 @@ use crate::api::documents::{
     OutcomeCount, RuleStatus, Rules,
 };
 use crate::api::explanation::{Explanation, FailedField, NearMiss};
-use crate::apply::{ApplyError, Asked, ExplainError};
+use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes};
 use crate::explain::hex;
 
-/// What the tables of one policy may take.
-const TABLE_BYTES: u64 = 1 << 20;
+/// The tables that no policy changes.
+const TABLES: FixedSizes = FixedSizes {
+    bytes: 1 << 20,
+    flows: 512,
+};
 
 /// A policy with classes `gold` and `bulk` that ticks every 10 ms.
 pub(crate) const POLICY: &str = r#"
@@ -131,8 +134,8 @@ impl Machine for FakeMachine {
         Ok(self.generation)
     }
 
-    fn table_bytes(&self) -> u64 {
-        TABLE_BYTES
+    fn table_sizes(&self) -> FixedSizes {
+        TABLES
     }
 
     fn policy(&self) -> &Policy {

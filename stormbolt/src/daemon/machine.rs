@@ -8,7 +8,7 @@ use stormbolt_control::units::Nanoseconds;
 
 use crate::api::documents::{Classes, Cpus, Interfaces, Rules};
 use crate::api::explanation::Explanation;
-use crate::apply::{ApplyError, Asked, ExplainError};
+use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes};
 
 /// Any error that may cross threads.
 pub type BoxedError = Box<dyn Error + Send + Sync>;
@@ -27,8 +27,8 @@ pub trait Machine {
     /// force stays.
     fn apply(&mut self, policy: Policy, watch: &mut dyn Watch) -> Result<u32, BoxedError>;
 
-    /// Bytes that the compiled rules and sets of one policy may take.
-    fn table_bytes(&self) -> u64;
+    /// How large the tables are that no policy changes.
+    fn table_sizes(&self) -> FixedSizes;
 
     /// The policy in force.
     fn policy(&self) -> &Policy;

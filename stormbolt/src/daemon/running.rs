@@ -61,7 +61,7 @@ impl Running {
         cancel: &Cancel,
     ) -> Result<u32, BoxedError> {
         let source = printable(source);
-        let budget = self.machine.table_bytes();
+        let budget = self.machine.table_sizes().bytes;
         let mut watch = self.activity.begin(policy.rules.len(), budget, cancel);
         // Whoever waited for their turn may have gone meanwhile.
         let result = if watch.interrupted(Progress { words: 0 }) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aya::Pod;
 use aya::maps::{Array, ArrayOfMaps, MapData};
+use stormbolt_common::flow_cache::FlowMask;
 use stormbolt_common::limits::{MAX_CELLS, rate_index};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{Active, PolicyEntry, PolicyHeader, policy_slot};
@@ -40,9 +41,18 @@ impl Datapath {
         let barrier = self.templates.create(maps::BARRIER)?;
         let slot = policy_slot(tables.header.generation);
         blocks::write(self.map_mut(maps::BLOCKS)?, &tables.compiled.image)?;
+        let seed = if tables.compiled.remembers_flows {
+            self.flow_seed
+        } else {
+            0
+        };
         let entry = PolicyEntry {
             header: tables.header,
             roots: tables.compiled.roots,
+            flows: FlowMask {
+                seed,
+                ..tables.compiled.flows
+            },
         };
         self.set_entry(maps::POLICIES, slot, entry)?;
         for cell in 0..MAX_CELLS {

@@ -8,6 +8,7 @@ use aya::{Ebpf, EbpfError, EbpfLoader};
 use stormbolt_common::classifier::{BLOCK_WORDS, Block, MAX_BLOCKS};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
 use stormbolt_common::explain::Explained;
+use stormbolt_common::flow_cache::{FLOWS_OF_LINE, MAX_FLOWS};
 use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{Active, POLICY_SLOTS};
@@ -34,6 +35,8 @@ pub struct Datapath {
     pub(super) rates: MappedArray<ClassRate>,
     pub(super) explained: MappedArray<Explained>,
     pub(super) can_explain: bool,
+    /// Seed of the flow cache's hash; zero: no flow is remembered.
+    pub(super) flow_seed: u64,
     pub(super) blocks: u32,
     pub(super) templates: Templates,
 }
@@ -42,28 +45,49 @@ pub struct Datapath {
 const WORDS: u32 = 8;
 const _: () = assert!(BLOCK_WORDS == 8);
 
+/// How large tables are that have no size of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableSizes {
+    /// Bytes of compiled rules, for the policy in force and the next one together.
+    pub bytes: u64,
+    /// IPv4 flows that each CPU remembers, or half as many IPv6 flows; rounded up to a power of two.
+    /// Zero: none.
+    pub flows: u32,
+}
+
+/// IPv4 flows that each CPU remembers where nobody says how many: two MiB of them.
+pub const DEFAULT_FLOWS: u32 = 65_536;
+
+/// Lines of the flow cache of each CPU, at least as many as one flow may be in.
+fn flow_lines(flows: u32) -> u32 {
+    let lines = flows.min(MAX_FLOWS).div_ceil(FLOWS_OF_LINE);
+    lines.max(4).next_power_of_two()
+}
+
 impl Datapath {
     /// Loads the embedded object into the kernel. Nothing is attached, no policy is in force.
     ///
-    /// `hash_seed` seeds the flow hash; it should be random. `table_bytes` is how large the tables of
-    /// compiled rules are, for the policy in force and the next one together.
+    /// `hash_seed` seeds the hashes of flows; it should be random.
     ///
     /// # Errors
     /// The kernel is too old, the caller lacks a capability, or memory is short.
-    pub fn load(hash_seed: u64, table_bytes: u64) -> Result<Self, DatapathError> {
+    pub fn load(hash_seed: u64, sizes: TableSizes) -> Result<Self, DatapathError> {
         let cpus = possible_cpus()?;
         let block = u64::try_from(size_of::<Block>()).unwrap_or(1);
-        let blocks = u32::try_from(table_bytes.div_ceil(block)).unwrap_or(MAX_BLOCKS);
+        let blocks = u32::try_from(sizes.bytes.div_ceil(block)).unwrap_or(MAX_BLOCKS);
         let blocks = blocks.clamp(1, MAX_BLOCKS).next_power_of_two();
         let mask = blocks * WORDS - 1;
+        let lines = flow_lines(sizes.flows);
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(maps::CPUS, cpus)
             .map_max_entries(maps::LANES, cpus)
+            .map_max_entries(maps::FLOWS, cpus * lines)
             .map_max_entries(maps::CLASS_CELLS, cpus * MAX_CELLS)
             .map_max_entries(maps::RULE_COUNTERS, cpus * MAX_RULES)
             .map_max_entries(maps::OUTCOMES, cpus * OUTCOMES_PER_CPU)
             .map_max_entries(maps::SLOT_PACKETS, cpus * MAX_SLOTS)
             .override_global(maps::WORD_MASK, &mask, true)
+            .override_global(maps::FLOW_LINE_MASK, &(lines - 1), true)
             .load(&object::data_path_with(blocks)?)
             .map_err(load_error)?;
         load_program(&mut ebpf, maps::PROGRAM)?;
@@ -110,6 +134,7 @@ impl Datapath {
             rates: mapped(array(maps::RATES)?, maps::RATES, POLICY_SLOTS * MAX_CELLS)?,
             explained: mapped(array(maps::EXPLAINED)?, maps::EXPLAINED, 1)?,
             can_explain: false,
+            flow_seed: if sizes.flows == 0 { 0 } else { hash_seed | 1 },
             blocks,
             templates: Templates::of(object::data_path())?,
             ebpf,

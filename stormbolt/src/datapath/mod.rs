@@ -24,6 +24,6 @@ pub use error::DatapathError;
 pub use explain::EXPLAINED_FRAME_BYTES;
 pub use flood::{Flood, FloodFrames, FloodReport};
 pub use install::PolicyTables;
-pub use load::Datapath;
+pub use load::{DEFAULT_FLOWS, Datapath, TableSizes};
 pub use object::SOURCE_SHA256;
 pub use test_run::{TestRunner, TestVerdict};

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::tables::TABLE_BYTES;
+use crate::tables::TABLE_SIZES;
 use stormbolt::datapath::{Attachment, Datapath, DatapathError};
 use stormbolt::lab::traffic::{Pace, UdpReceiver, UdpSender, UdpSenderOptions};
 use stormbolt::lab::{Interface, Namespace, VethOptions, connect, veth};
@@ -117,7 +117,7 @@ impl Lab {
     ///
     /// Another program is there already.
     pub fn attach_another_program(&self) -> Result<(Datapath, Attachment), DatapathError> {
-        let mut datapath = Datapath::load(1, TABLE_BYTES).unwrap();
+        let mut datapath = Datapath::load(1, TABLE_SIZES).unwrap();
         let attachment = self
             .host
             .run(|| datapath.attach("eth0", AttachMode::Native))

@@ -9,6 +9,7 @@ mod prefix_list;
 mod rules;
 mod set_prefixes;
 mod sets;
+mod tables;
 
 pub(super) use one_rule::one_rule;
 pub(super) use policy::policy;

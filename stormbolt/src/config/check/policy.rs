@@ -10,12 +10,13 @@ use super::classes::{check_guarantees, classes};
 use super::interfaces::interfaces;
 use super::rules::{Names, rules};
 use super::sets::{Sets, Sources};
+use super::tables::{table_flows, table_memory};
 use crate::config::diagnostic::{Problem, Problems, did_you_mean};
 use crate::config::document::{ClassEntry, DefaultEntry, Document};
 use crate::config::numbers::{text, word};
 use crate::config::section::{Field, Scalar};
 use crate::config::set_files::SetFiles;
-use crate::config::units::{TABLE_MEMORY, parse_size, parse_time, write_size, write_time};
+use crate::config::units::{parse_time, write_time};
 
 const DEFAULT_INTERVAL: Nanoseconds = Nanoseconds::from_millis(100);
 const MIN_INTERVAL: Nanoseconds = Nanoseconds::from_millis(10);
@@ -35,7 +36,8 @@ pub(in crate::config) fn policy(
 ) -> Policy {
     limits(&mut document, problems);
     let interval = interval(document.interval.as_ref(), problems);
-    let table_memory = table_memory(document.table_memory.as_ref(), problems);
+    let table_memory = table_memory(document.tables.memory.as_ref(), problems);
+    let table_flows = table_flows(document.tables.flows.as_ref(), problems);
     let interfaces = interfaces(&document.interfaces, problems);
     let classes = classes(&document.classes, &interfaces, problems);
     check_guarantees(&document, &interfaces, &classes, problems);
@@ -61,6 +63,7 @@ pub(in crate::config) fn policy(
     Policy {
         interval,
         table_memory,
+        table_flows,
         interfaces,
         classes,
         sets: sets.into_sets(),
@@ -131,31 +134,6 @@ fn interval(field: Option<&Field>, problems: &mut Problems) -> Nanoseconds {
     };
     problems.add(problem);
     DEFAULT_INTERVAL
-}
-
-fn table_memory(field: Option<&Field>, problems: &mut Problems) -> Option<u64> {
-    let field = field?;
-    let problem = match field.get_ref() {
-        Scalar::Invalid => return None,
-        Scalar::Text(given) => match parse_size(given) {
-            Ok(bytes) if TABLE_MEMORY.contains(&bytes) => return Some(bytes),
-            Ok(bytes) => {
-                let message = format!("table memory `{}` is out of bounds", write_size(bytes));
-                let (first, last) = (
-                    write_size(*TABLE_MEMORY.start()),
-                    write_size(*TABLE_MEMORY.end()),
-                );
-                Problem::error(field.span(), message).help(format!("it is from {first} to {last}"))
-            }
-            Err(error) => Problem::error(field.span(), error.to_string()).help(error.help()),
-        },
-        Scalar::Number(_) | Scalar::OtherNumber(_) | Scalar::Flag(_) => {
-            let problem = Problem::error(field.span(), "`memory` has no unit");
-            problem.help("write a size in quotes, like \"256MiB\"")
-        }
-    };
-    problems.add(problem);
-    None
 }
 
 fn default(

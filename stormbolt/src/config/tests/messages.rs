@@ -137,6 +137,65 @@ fn table_memory_is_a_size_within_bounds() {
 }
 
 #[test]
+fn flows_are_none_or_a_power_of_two_within_bounds() {
+    for (given, help) in [
+        ("1", "write 256, or 0 to remember no flows"),
+        ("128", "write 256, or 0 to remember no flows"),
+        ("257", "write 256 or 512"),
+        ("1_000_000", "write 524288 or 1048576"),
+        ("1048577", "write 1048576, the most that is possible"),
+        ("2097152", "write 1048576, the most that is possible"),
+        ("4294967296", "write 1048576, the most that is possible"),
+        ("-256", "write 0 to remember no flows"),
+        (
+            "\"4096\"",
+            "write a number without unit and quotes, like 65536",
+        ),
+        (
+            "\"64KiB\"",
+            "write a number without unit and quotes, like 65536",
+        ),
+        ("4096.0", "write an integer, like 65536"),
+        ("99999999999999999999", "write an integer, like 65536"),
+        ("false", "write 0 to remember no flows"),
+        ("true", "write an integer, like 65536"),
+    ] {
+        let expected = format!(
+            "9:9: error: `flows` must be 0 or a power of two from 256 to 1048576; {help} [{given}]"
+        );
+        assert_eq!(one(&format!("[tables]\nflows = {given}\n")), expected);
+    }
+    assert_eq!(
+        one("[tables]\nflows = [256]\n"),
+        "9:9: error: `flows` cannot be a list [[256]]"
+    );
+    assert_eq!(
+        one("[tables]\nflwos = 256\n"),
+        "9:1: error: unknown key `flwos` in `[tables]`; did you mean `flows`? [flwos]"
+    );
+    assert_eq!(
+        one("[tables]\nsize = 256\n"),
+        "9:1: error: unknown key `size` in `[tables]`; the keys here are memory, flows [size]"
+    );
+}
+
+#[test]
+fn each_size_of_the_tables_is_what_the_policy_says_or_left_to_the_daemon() {
+    let sizes = |tables: &str| {
+        let policy = parse("policy.toml", &around(tables)).unwrap().policy;
+        (policy.table_memory, policy.table_flows)
+    };
+    assert_eq!(sizes(""), (None, None));
+    assert_eq!(sizes("[tables]\n"), (None, None));
+    assert_eq!(sizes("[tables]\nflows = 0\n"), (None, Some(0)));
+    assert_eq!(sizes("[tables]\nflows = 256\n"), (None, Some(256)));
+    assert_eq!(
+        sizes("[tables]\nflows = 1_048_576\nmemory = \"64KiB\"\n"),
+        (Some(65_536), Some(1_048_576))
+    );
+}
+
+#[test]
 fn rates_of_classes_are_checked_against_each_other_and_the_link() {
     assert_eq!(
         class("rate = \"10gbps\""),

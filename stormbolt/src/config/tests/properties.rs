@@ -15,7 +15,7 @@ use stormbolt_control::policy::{
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
-use crate::config::units::TABLE_MEMORY;
+use crate::config::units::{TABLE_FLOWS, TABLE_MEMORY};
 use crate::config::{parse, parse_rule, render, rule_to_toml, to_toml};
 
 const EXAMPLE: &str = include_str!("../../../../docs/examples/game-server.toml");
@@ -51,6 +51,7 @@ const PIECES: &[&str] = &[
     "burst ",
     "= \"99999999999GiB\"",
     "cpus ",
+    "[tables]\nflows ",
     "= \"-\"",
     "= \",\"",
     "= \"!\"",
@@ -305,6 +306,13 @@ fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
     })
 }
 
+/// Every number of flows that is valid.
+fn table_flows() -> impl Strategy<Value = u32> {
+    let powers = (0..32).map(|exponent| 1_u32 << exponent);
+    let valid = powers.filter(|flows| TABLE_FLOWS.contains(flows));
+    select(std::iter::once(0).chain(valid).collect::<Vec<_>>())
+}
+
 fn policy() -> impl Strategy<Value = Policy> {
     let classes = distinct("[A-Za-z0-9_.-]{1,12}", 1..8)
         .prop_flat_map(|names| names.into_iter().map(class).collect::<Vec<_>>());
@@ -318,7 +326,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             let name = of("[^\\x00-\\x1f\\x7f-\\u{9f}]{1,15}");
             let rules = vec((name, rule_match(interfaces.len()), action), 0..6);
             let malformed = select(vec![Malformed::Drop, Malformed::Pass]);
-            let table_memory = of(TABLE_MEMORY);
+            let tables = (of(TABLE_MEMORY), of(table_flows()));
             let interval = 10_000_000..=10_000_000_000_u64;
             let default = 0..classes.len();
             (
@@ -327,7 +335,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 sets(),
                 rules,
                 default,
-                (malformed, table_memory),
+                (malformed, tables),
                 interval,
             )
         })
@@ -338,7 +346,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 sets,
                 rules,
                 default_class,
-                (malformed, table_memory),
+                (malformed, (table_memory, table_flows)),
                 interval,
             )| {
                 let rules =
@@ -363,6 +371,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 Policy {
                     interval,
                     table_memory,
+                    table_flows,
                     interfaces,
                     classes,
                     sets,
