@@ -19,6 +19,7 @@
 //! flow, and below that the number of the rule's counter. No generation is zero, so a zero says that
 //! nothing is known. The last words are states either way, so no address is ever taken for one.
 
+use crate::classifier::{MAX_LENGTH, NO_PORT, NOT_ICMP, NOT_TCP, UNTAGGED};
 use crate::limits::{MAX_CLASSES, MAX_INTERFACES, MAX_RULES};
 
 /// One cache line of a CPU's flow cache.
@@ -50,7 +51,7 @@ pub struct FlowMask {
     /// From the lowest bit: protocol, 8 bits; DSCP, 6 bits; VLAN, 13 bits; TCP flags, 9 bits;
     /// fragment, 2 bits.
     pub rest: u64,
-    /// Seeds the hash, so that nobody can aim flows at one line. Zero: no flow is remembered.
+    /// Seeds the hash, so that nobody knows which flows share a line. Zero: no flow is remembered.
     pub seed: u64,
 }
 
@@ -58,12 +59,16 @@ pub struct FlowMask {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlowGauge {
-    /// Packets that are still to be looked for until it is asked how many were found.
+    /// Packets that are still to come in this window; at its end it is asked how many were found.
     pub left: u32,
-    /// Packets that were not found, of those looked for.
+    /// Packets of it that were looked up.
+    pub looked_up: u32,
+    /// Those of them that were not found.
     pub missed: u32,
-    /// 1: few flows are looked for, to see whether it would pay for all; 0: all are.
+    /// 1: few flows are looked up, to see whether it would pay for all; 0: all are.
     pub is_sampling: u32,
+    /// Windows so far.
+    pub windows: u32,
     /// Zero.
     pub reserved: u32,
 }
@@ -74,7 +79,11 @@ pub const FLOWS_OF_LINE: u32 = 2;
 pub const MAX_FLOWS: u32 = 1 << 20;
 
 const _: () = assert!(size_of::<FlowLine>() == 64);
-const _: () = assert!(size_of::<FlowMask>() == 48 && size_of::<FlowGauge>() == 16);
+const _: () = assert!(size_of::<FlowMask>() == 48 && size_of::<FlowGauge>() == 24);
+// What the key has room for; the widths are `FlowMask`'s.
+const _: () = assert!(MAX_LENGTH < 1 << 14 && UNTAGGED < 1 << 13);
+const _: () = assert!(NOT_TCP < 1 << 9 && NOT_ICMP < 1 << 9 && NO_PORT == 1 << 16);
+const _: () = assert!(8 + 6 + 13 + 9 + 2 == VERDICT_SHIFT);
 const _: () = assert!(MAX_RULES <= 1 << 31 && MAX_CLASSES < 1 << 25 && MAX_INTERFACES <= 256);
 
 /// Index of a line of a CPU, the lowest bits of `line`, where `mask` is the number of lines of each CPU,

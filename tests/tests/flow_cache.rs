@@ -208,3 +208,25 @@ fn when_a_flood_is_over_flows_are_known_again() {
     }
     assert_eq!(host.flow_gauge().missed, before);
 }
+
+#[test]
+fn one_flow_with_nearly_all_packets_is_known_again_after_a_flood() {
+    let mut host = HostTables::new(0, 9);
+    let sample = policy_and_packet(&mut host);
+    host.flow_lines = vec![FlowLine::default(); 1 << 15];
+    for number in 0..200_000 {
+        new_flow(&mut host, &sample, number);
+    }
+    // Until every part of the lines has had its turn.
+    let mut number = 200_000;
+    for _ in 0..200_000 {
+        number += 1;
+        new_flow(&mut host, &sample, number);
+        for _ in 0..12 {
+            found(&mut host, &sample);
+        }
+    }
+    let gauge = host.flow_gauge();
+    assert_eq!(gauge.is_sampling, 0);
+    assert!(gauge.missed <= gauge.looked_up / 10, "{gauge:?}");
+}

@@ -81,7 +81,7 @@ impl Datapath {
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(maps::CPUS, cpus)
             .map_max_entries(maps::LANES, cpus)
-            .map_max_entries(maps::FLOWS, cpus * lines)
+            .map_max_entries(maps::FLOWS, cpus.saturating_mul(lines))
             .map_max_entries(maps::CLASS_CELLS, cpus * MAX_CELLS)
             .map_max_entries(maps::RULE_COUNTERS, cpus * MAX_RULES)
             .map_max_entries(maps::OUTCOMES, cpus * OUTCOMES_PER_CPU)

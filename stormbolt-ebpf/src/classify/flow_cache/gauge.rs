@@ -1,28 +1,34 @@
 //! Whether it pays to look packets up.
 //!
 //! In a flood of ever new flows nothing is found, and what is written drives out the flows that would
-//! be. Then only few flows are looked up, always the same ones, until three of four packets are found.
+//! be. Then only the flows of a sixteenth of the lines are looked up, until three of four of their packets
+//! are found. Which sixteenth changes now and then: the flows that matter may be in another one.
 
 use stormbolt_common::flow_cache::FlowGauge;
 
 /// Packets between two looks at the gauge: enough for the flows of a busy CPU to be learnt.
 const WINDOW: u32 = 1 << 16;
 /// Likewise while few flows are looked up.
-const SAMPLE: u32 = 1 << 10;
-/// One flow in so many is looked up then.
-const ONE_IN: u32 = 16;
+const SAMPLE_WINDOW: u32 = 1 << 14;
+/// Parts of the lines, of which one is looked at then.
+const PARTS: u32 = 16;
+/// The lowest bits of a hash say which of four lines a flow is in; those above them are the part.
+const PART_SHIFT: u32 = 2;
+/// Windows for which a part stays the same, so that its flows are learnt.
+const WINDOWS_A_PART: u32 = 8;
 
 /// Takes note of a packet whose flow has this hash, and returns two bits that are as good as random.
 /// `None`: the packet is not to be looked up.
 #[inline(always)]
 pub(super) fn enter(gauge: &mut FlowGauge, hash: u32) -> Option<u32> {
-    if gauge.is_sampling != 0 && hash >> 16 & (ONE_IN - 1) != 0 {
-        return None;
-    }
     if gauge.left == 0 {
         begin(gauge);
     }
     gauge.left = gauge.left.wrapping_sub(1);
+    if gauge.is_sampling != 0 && part(hash >> PART_SHIFT) != part(gauge.windows / WINDOWS_A_PART) {
+        return None;
+    }
+    gauge.looked_up = gauge.looked_up.wrapping_add(1);
     // Mixed, since flows that take turns meet the same last bits every time.
     Some(gauge.left.wrapping_mul(0x9e37_79b1) >> 30)
 }
@@ -33,17 +39,19 @@ pub(super) fn missed(gauge: &mut FlowGauge) {
     gauge.missed = gauge.missed.wrapping_add(1);
 }
 
-/// Begins anew, in the way that pays: a packet that is not found costs up to three times what one that is
-/// found saves.
+/// Begins a window, in the way that pays: a packet that is not found costs up to three times what one that
+/// is found saves. Where none was looked up, all are, to see.
 #[inline(always)]
 fn begin(gauge: &mut FlowGauge) {
-    let looked_up = if gauge.is_sampling == 0 {
-        WINDOW
-    } else {
-        SAMPLE
-    };
-    let pays = gauge.missed <= looked_up / 4;
+    let pays = gauge.missed <= gauge.looked_up / 4;
     gauge.is_sampling = u32::from(!pays);
-    gauge.left = if pays { WINDOW } else { SAMPLE };
+    gauge.left = if pays { WINDOW } else { SAMPLE_WINDOW };
+    gauge.looked_up = 0;
     gauge.missed = 0;
+    gauge.windows = gauge.windows.wrapping_add(1);
+}
+
+#[inline(always)]
+const fn part(number: u32) -> u32 {
+    number % PARTS
 }

@@ -64,12 +64,17 @@ impl Key {
         let [a, b, c, d] = self.addresses;
         // Two chains, so that a processor multiplies both at once.
         let mut left = (a ^ seed).wrapping_mul(A);
-        let mut right = (self.ports ^ self.rest << 25 ^ self.rest ^ seed >> 7).wrapping_mul(B);
+        let mut right = (self.ports ^ seed.rotate_left(32)).wrapping_mul(B);
+        right = (right ^ right >> 32 ^ self.rest).wrapping_mul(A);
         if !self.is_ipv4 {
             left = (left ^ left >> 32 ^ b).wrapping_mul(C);
-            right = (right ^ right >> 32 ^ c).wrapping_mul(A);
+            right = (right ^ right >> 32 ^ c).wrapping_mul(C);
             left = (left ^ left >> 32 ^ d).wrapping_mul(B);
         }
-        high((left ^ left >> 32).wrapping_add(right).wrapping_mul(C))
+        high(
+            (left ^ left >> 32)
+                .wrapping_add(right ^ right >> 32)
+                .wrapping_mul(C),
+        )
     }
 }

@@ -46,7 +46,8 @@ pub(super) fn find_ipv4<R: Rules>(
     }
     let [addresses, ..] = key.addresses;
     let flow = [addresses, key.ports, key.rest, 0];
-    let number = number ^ with_room(rules, number, PAIR, generation).unwrap_or(toss & 1);
+    let number = number
+        ^ first_line(rules, number, PAIR, |line| has_room(line, generation)).unwrap_or(toss & 1);
     let [first, second] = &mut rules.flow_line(number)?.halves;
     let [.., first_state] = first;
     let [.., second_state] = second;
@@ -84,7 +85,10 @@ pub(super) fn find_ipv6<R: Rules>(
             return Some(entry(verdict, state));
         }
     }
-    let number = number ^ with_room(rules, number, FOUR, generation).unwrap_or(toss & 3);
+    let number = number
+        ^ first_line(rules, number, FOUR, |line| is_empty(line, generation))
+            .or_else(|| first_line(rules, number, FOUR, |line| has_room(line, generation)))
+            .unwrap_or(toss & 3);
     let [source, source_low, destination, destination_low] = key.addresses;
     rules.flow_line(number)?.halves = [
         [source, source_low, destination, 0],
@@ -95,22 +99,30 @@ pub(super) fn find_ipv6<R: Rules>(
     None
 }
 
-/// The first line that has room, where a flow is found soonest; `None`: none of them has.
+/// The first line that is `fit`, where a flow is found soonest; `None`: none of them is.
 #[inline(always)]
-fn with_room<R: Rules, const N: usize>(
+fn first_line<R: Rules, const N: usize>(
     rules: &mut R,
     number: u32,
     others: [u32; N],
-    generation: u32,
+    fit: impl Fn(&FlowLine) -> bool,
 ) -> Option<u32> {
     for other in others {
-        if has_room(rules.flow_line(number ^ other)?, generation) {
+        if fit(rules.flow_line(number ^ other)?) {
             return Some(other);
         }
     }
     None
 }
 
+/// Whether no flow is in the line.
+#[inline(always)]
+const fn is_empty(line: &FlowLine, generation: u32) -> bool {
+    let [[.., first], [.., second]] = line.halves;
+    !is_live(first, generation) && !is_live(second, generation)
+}
+
+/// Whether one more IPv4 flow has room.
 #[inline(always)]
 const fn has_room(line: &FlowLine, generation: u32) -> bool {
     let [[.., first], [.., second]] = line.halves;
