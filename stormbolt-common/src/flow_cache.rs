@@ -53,6 +53,9 @@ pub struct FlowMask {
     pub rest: u64,
     /// Seeds the hash, so that nobody knows which flows share a line. Zero: no flow is remembered.
     pub seed: u64,
+    /// Packets after which a CPU asks how many were found: enough to learn as many flows as it has room
+    /// for.
+    pub window: u64,
 }
 
 /// How well the cache of a CPU does.
@@ -79,7 +82,7 @@ pub const FLOWS_OF_LINE: u32 = 2;
 pub const MAX_FLOWS: u32 = 1 << 20;
 
 const _: () = assert!(size_of::<FlowLine>() == 64);
-const _: () = assert!(size_of::<FlowMask>() == 48 && size_of::<FlowGauge>() == 24);
+const _: () = assert!(size_of::<FlowMask>() == 56 && size_of::<FlowGauge>() == 24);
 // What the key has room for; the widths are `FlowMask`'s.
 const _: () = assert!(MAX_LENGTH < 1 << 14 && UNTAGGED < 1 << 13);
 const _: () = assert!(NOT_TCP < 1 << 9 && NOT_ICMP < 1 << 9 && NO_PORT == 1 << 16);

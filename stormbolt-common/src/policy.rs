@@ -86,5 +86,5 @@ pub const VERDICT_DROP: u32 = u32::MAX - 1;
 const _: () = assert!(size_of::<Active>() == 16 && align_of::<Active>() == 8);
 const _: () = assert!(size_of::<PolicyHeader>() == 16 && align_of::<PolicyHeader>() == 4);
 const _: () = assert!(size_of::<FamilyRoots>() == 40 && align_of::<FamilyRoots>() == 8);
-const _: () = assert!(size_of::<PolicyEntry>() == 144 && align_of::<PolicyEntry>() == 8);
+const _: () = assert!(size_of::<PolicyEntry>() == 152 && align_of::<PolicyEntry>() == 8);
 const _: () = assert!(size_of::<RuleEntry>() == 8 && align_of::<RuleEntry>() == 4);

@@ -64,6 +64,9 @@ impl Bucket for HostBucket {
 /// Lines of the flow cache: few, so that flows drive one another out.
 const FLOW_LINES: usize = 32;
 
+/// Packets after which it is asked how many flows were known.
+const FLOW_WINDOW: u64 = 1 << 16;
+
 /// All tables, as one CPU sees them.
 #[derive(Debug)]
 pub struct HostTables {
@@ -134,6 +137,7 @@ impl HostTables {
         };
         self.flows = FlowMask {
             seed,
+            window: FLOW_WINDOW,
             ..tables.compiled.flows
         };
         self.policy = Some(tables);

@@ -22,7 +22,7 @@ const XDP_DROP: u32 = 1;
 /// How long one measurement shall take.
 const RUN_NS: u64 = 60_000_000;
 /// Passes over all headers before a measurement.
-const WARM_UP_PASSES: u64 = 24;
+const WARM_UP_PASSES: u64 = 48;
 /// The fewest passes over all headers in one measurement.
 const MIN_PASSES: u64 = 8;
 /// The most, so that a program that does nothing does not run for ever.

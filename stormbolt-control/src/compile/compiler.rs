@@ -37,7 +37,7 @@ pub struct CompiledRules {
     /// [`stormbolt_common::policy::SOURCE_SETS`] and
     /// [`stormbolt_common::policy::DESTINATION_SETS`].
     pub used_sets: u32,
-    /// What of packets the rules look at; without a seed.
+    /// What of packets the rules look at; without seed and window.
     pub flows: FlowMask,
     /// Whether it pays to remember what the rules say of a flow.
     pub remembers_flows: bool,

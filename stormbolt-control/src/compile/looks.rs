@@ -60,6 +60,7 @@ impl Looks {
                 | bits(lane::TCP_FLAGS, 27, 9)
                 | bits(lane::FRAGMENT, 36, 2),
             seed: 0,
+            window: 0,
         }
     }
 }

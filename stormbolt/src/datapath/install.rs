@@ -51,6 +51,7 @@ impl Datapath {
             roots: tables.compiled.roots,
             flows: FlowMask {
                 seed,
+                window: self.flow_window,
                 ..tables.compiled.flows
             },
         };

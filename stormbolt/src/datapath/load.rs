@@ -37,6 +37,8 @@ pub struct Datapath {
     pub(super) can_explain: bool,
     /// Seed of the flow cache's hash; zero: no flow is remembered.
     pub(super) flow_seed: u64,
+    /// Packets after which a CPU asks how many flows were known.
+    pub(super) flow_window: u64,
     pub(super) blocks: u32,
     pub(super) templates: Templates,
 }
@@ -57,6 +59,9 @@ pub struct TableSizes {
 
 /// IPv4 flows that each CPU remembers where nobody says how many: two MiB of them.
 pub const DEFAULT_FLOWS: u32 = 65_536;
+
+/// Packets in which a CPU learns the flows of a line, and has enough others to judge by: four a flow.
+const WINDOW_A_LINE: u64 = 8;
 
 /// Lines of the flow cache of each CPU, at least as many as one flow may be in.
 fn flow_lines(flows: u32) -> u32 {
@@ -134,6 +139,7 @@ impl Datapath {
             rates: mapped(array(maps::RATES)?, maps::RATES, POLICY_SLOTS * MAX_CELLS)?,
             explained: mapped(array(maps::EXPLAINED)?, maps::EXPLAINED, 1)?,
             can_explain: false,
+            flow_window: u64::from(lines) * WINDOW_A_LINE,
             flow_seed: if sizes.flows == 0 { 0 } else { hash_seed | 1 },
             blocks,
             templates: Templates::of(object::data_path())?,

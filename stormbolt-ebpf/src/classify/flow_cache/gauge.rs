@@ -6,23 +6,19 @@
 
 use stormbolt_common::flow_cache::FlowGauge;
 
-/// Packets between two looks at the gauge: enough for the flows of a busy CPU to be learnt.
-const WINDOW: u32 = 1 << 16;
-/// Likewise while few flows are looked up.
-const SAMPLE_WINDOW: u32 = 1 << 14;
 /// Parts of the lines, of which one is looked at then.
 const PARTS: u32 = 16;
 /// The lowest bits of a hash say which of four lines a flow is in; those above them are the part.
 const PART_SHIFT: u32 = 2;
-/// Windows for which a part stays the same, so that its flows are learnt.
-const WINDOWS_A_PART: u32 = 8;
+/// Windows for which a part stays the same: one to learn its flows, one to judge by.
+const WINDOWS_A_PART: u32 = 2;
 
 /// Takes note of a packet whose flow has this hash, and returns two bits that are as good as random.
 /// `None`: the packet is not to be looked up.
 #[inline(always)]
-pub(super) fn enter(gauge: &mut FlowGauge, hash: u32) -> Option<u32> {
+pub(super) fn enter(gauge: &mut FlowGauge, hash: u32, window: u32) -> Option<u32> {
     if gauge.left == 0 {
-        begin(gauge);
+        begin(gauge, window);
     }
     gauge.left = gauge.left.wrapping_sub(1);
     if gauge.is_sampling != 0 && part(hash >> PART_SHIFT) != part(gauge.windows / WINDOWS_A_PART) {
@@ -42,10 +38,10 @@ pub(super) fn missed(gauge: &mut FlowGauge) {
 /// Begins a window, in the way that pays: a packet that is not found costs up to three times what one that
 /// is found saves. Where none was looked up, all are, to see.
 #[inline(always)]
-fn begin(gauge: &mut FlowGauge) {
+fn begin(gauge: &mut FlowGauge, window: u32) {
     let pays = gauge.missed <= gauge.looked_up / 4;
     gauge.is_sampling = u32::from(!pays);
-    gauge.left = if pays { WINDOW } else { SAMPLE_WINDOW };
+    gauge.left = window;
     gauge.looked_up = 0;
     gauge.missed = 0;
     gauge.windows = gauge.windows.wrapping_add(1);

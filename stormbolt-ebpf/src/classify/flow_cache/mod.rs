@@ -10,6 +10,7 @@ mod line;
 use stormbolt_common::classifier::lane;
 use stormbolt_common::flow_cache::FlowMask;
 
+use super::word::low;
 use crate::tables::Rules;
 use key::Key;
 pub(super) use line::remember;
@@ -23,7 +24,7 @@ pub(super) fn recall<R: Rules>(rules: &mut R, mask: &FlowMask, generation: u32) 
     }
     let key = Key::in_lanes(rules, mask);
     let number = key.hash(mask.seed);
-    let Some(toss) = gauge::enter(rules.flow_gauge(), number) else {
+    let Some(toss) = gauge::enter(rules.flow_gauge(), number, low(mask.window)) else {
         return false;
     };
     let found = if key.is_ipv4 {
