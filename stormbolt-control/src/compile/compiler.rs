@@ -153,10 +153,11 @@ impl Compiler {
             Some(changed) => changed,
             None => self.anew(&input, watch)?,
         };
+        let used_sets = known.used_sets();
         let mut compiled = CompiledRules {
-            used_sets: known.used_sets(),
+            used_sets,
             flows: known.flow_mask(),
-            remembers_flows: count > FEW_RULES || known.used_sets() != 0,
+            remembers_flows: count > FEW_RULES || used_sets != 0,
             ..CompiledRules::default()
         };
         if next.trees.place(&mut self.heap, &mut compiled).is_err() {

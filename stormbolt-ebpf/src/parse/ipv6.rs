@@ -77,12 +77,12 @@ impl Chain {
     #[inline(always)]
     fn follow<P: PacketBytes + ?Sized>(mut self, packet: &P) -> Result<Self, ParseError> {
         for _ in 0..MAX_EXTENSION_HEADERS {
-            if !is_extension(self.next) || self.fragment == Fragment::Later {
+            if !protocol::is_extension(self.next) || self.fragment == Fragment::Later {
                 return Ok(self);
             }
             self.step(packet)?;
         }
-        if is_extension(self.next) && self.fragment != Fragment::Later {
+        if protocol::is_extension(self.next) && self.fragment != Fragment::Later {
             return Err(ParseError::TooManyExtensionHeaders);
         }
         Ok(self)
@@ -145,19 +145,4 @@ impl Chain {
 #[inline(always)]
 pub(super) const fn is_ipv4_mapped(address: &AddressWords) -> bool {
     matches!(address, [0, 0, IPV4_MARK, _])
-}
-
-#[inline(always)]
-const fn is_extension(next: u8) -> bool {
-    matches!(
-        next,
-        protocol::HOP_BY_HOP
-            | protocol::ROUTING
-            | protocol::FRAGMENT
-            | protocol::AUTHENTICATION
-            | protocol::DESTINATION_OPTIONS
-            | protocol::MOBILITY
-            | protocol::HIP
-            | protocol::SHIM6
-    )
 }

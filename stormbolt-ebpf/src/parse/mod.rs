@@ -46,6 +46,23 @@ pub mod protocol {
     pub const HIP: u8 = 139;
     /// Shim6, RFC 5533.
     pub const SHIM6: u8 = 140;
+
+    /// Whether this is an extension header of IPv6, which another header follows (IANA, IPv6 extension
+    /// header types).
+    #[inline(always)]
+    pub const fn is_extension(number: u8) -> bool {
+        matches!(
+            number,
+            HOP_BY_HOP
+                | ROUTING
+                | FRAGMENT
+                | AUTHENTICATION
+                | DESTINATION_OPTIONS
+                | MOBILITY
+                | HIP
+                | SHIM6
+        )
+    }
 }
 
 /// The longest datagram that fragments can add up to, in bytes.

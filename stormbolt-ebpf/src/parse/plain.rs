@@ -1,7 +1,7 @@
 //! The headers of most packets, read at once: TCP or UDP in IP without tags, options, extension headers
 //! and fragments.
 //!
-//! What they say is what [`super::parse_values`] would say, in a third of the steps. `None` means another
+//! What they say is what [`super::parse_values`] would say, in fewer steps. `None` means another
 //! packet, or that there is something wrong with it.
 
 use stormbolt_common::classifier::{Fragment, NOT_ICMP, NOT_TCP, UNTAGGED};

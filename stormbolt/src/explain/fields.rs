@@ -127,18 +127,7 @@ fn protocol_of(question: &Question, is_ipv4: bool) -> Result<u8, QuestionError> 
             format!("{name} does not go with these addresses; theirs is {other}"),
         );
     }
-    let is_extension = matches!(
-        given,
-        protocol::HOP_BY_HOP
-            | protocol::ROUTING
-            | protocol::FRAGMENT
-            | protocol::AUTHENTICATION
-            | protocol::DESTINATION_OPTIONS
-            | protocol::MOBILITY
-            | protocol::HIP
-            | protocol::SHIM6
-    );
-    if is_extension && !is_ipv4 {
+    if protocol::is_extension(given) && !is_ipv4 {
         let name = words::write_protocol(given);
         return refuse(
             "protocol",

@@ -35,8 +35,9 @@ pub(super) fn missed(gauge: &mut FlowGauge) {
     gauge.missed = gauge.missed.wrapping_add(1);
 }
 
-/// Begins a window, in the way that pays: a packet that is not found costs up to three times what one that
-/// is found saves. Where none was looked up, all are, to see.
+/// Begins a window, in the way that pays. With more than half of them not found, packets under a thousand
+/// rules took longer than by the trees alone, so the bound is a quarter. Where none was looked up, all
+/// are, to see.
 #[inline(always)]
 fn begin(gauge: &mut FlowGauge, window: u32) {
     let pays = gauge.missed <= gauge.looked_up / 4;
