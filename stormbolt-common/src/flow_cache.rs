@@ -1,7 +1,7 @@
 //! The flow cache: what the rules said of flows that have been seen.
 //!
 //! Every CPU has lines of its own. A packet's *key* is all that the rules of the policy look at; a hash
-//! of it says in which lines to look (two for IPv4, four for IPv6), and the whole key is compared. A line
+//! of it says in which lines to look (two for IPv4, eight for IPv6), and the whole key is compared. A line
 //! holds two IPv4 flows or one IPv6 flow:
 //!
 //! | half | word | IPv4 | IPv6 |

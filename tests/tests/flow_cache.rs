@@ -183,8 +183,9 @@ fn a_flood_of_new_flows_is_looked_up_for_a_while_only() {
         .zip(&host.flow_lines)
         .filter(|(old, new)| old != new);
     let written = written.count();
+    // A sixteenth is looked up, and where no place is left an eighth of that takes one.
     assert!(
-        (500..2000).contains(&written),
+        (100..700).contains(&written),
         "{written} lines were written"
     );
 }
@@ -206,7 +207,48 @@ fn when_a_flood_is_over_flows_are_known_again() {
     for number in 0..1024 {
         new_flow(&mut host, &sample, number);
     }
-    assert_eq!(host.flow_gauge().missed, before);
+    // Some may still wait for a place that other flows have.
+    let missed = host.flow_gauge().missed - before;
+    assert!(missed <= 10, "{missed} missed");
+}
+
+/// How many of a thousand packets are not known when so many flows have come again and again.
+fn missed_per_mille(host: &mut HostTables, flows: u32, packet: impl Fn(u32) -> Sample) -> u32 {
+    let mut missed = 0;
+    for pass in 0..64 {
+        let before = host.flow_gauge().missed;
+        for number in 0..flows {
+            found(host, &packet(number));
+        }
+        if pass == 63 {
+            missed = host.flow_gauge().missed.wrapping_sub(before);
+        }
+    }
+    missed * 1000 / flows
+}
+
+#[test]
+fn half_as_many_flows_as_there_is_room_for_are_known_but_for_a_few() {
+    let mut host = HostTables::new(0, 9);
+    let sample = policy_and_packet(&mut host);
+    host.flow_lines = vec![FlowLine::default(); 1 << 13];
+    let ipv4 = |number: u32| {
+        let mut sample = sample;
+        let [a, b, c, d] = number.to_be_bytes();
+        sample.headers.source = ipv4_mapped([a | 64, b, c, d]);
+        sample
+    };
+    let missed = missed_per_mille(&mut host, 1 << 13, ipv4);
+    assert!(missed < 60, "{missed}");
+    // An IPv6 flow takes the room of two.
+    let ipv6 = |number: u32| {
+        let mut sample = ipv4(number);
+        sample.headers.source[0] = 0x20;
+        sample
+    };
+    host.flow_lines.fill(FlowLine::default());
+    let missed = missed_per_mille(&mut host, 1 << 12, ipv6);
+    assert!(missed < 15, "{missed}");
 }
 
 #[test]

@@ -8,12 +8,13 @@ use stormbolt_common::flow_cache::FlowGauge;
 
 /// Parts of the lines, of which one is looked at then.
 const PARTS: u32 = 16;
-/// The lowest bits of a hash say which of four lines a flow is in; those above them are the part.
-const PART_SHIFT: u32 = 2;
+/// The lowest bits of a hash say which of eight lines a flow is in; those above them are the part.
+const PART_SHIFT: u32 = 3;
 /// Windows for which a part stays the same: one to learn its flows, one to judge by.
 const WINDOWS_A_PART: u32 = 2;
 
-/// Takes note of a packet whose flow has this hash, and returns two bits that are as good as random.
+/// Takes note of a packet whose flow has this hash, and returns a number whose upper bits are as good as
+/// random.
 /// `None`: the packet is not to be looked up.
 #[inline(always)]
 pub(super) fn enter(gauge: &mut FlowGauge, hash: u32, window: u32) -> Option<u32> {
@@ -26,7 +27,7 @@ pub(super) fn enter(gauge: &mut FlowGauge, hash: u32, window: u32) -> Option<u32
     }
     gauge.looked_up = gauge.looked_up.wrapping_add(1);
     // Mixed, since flows that take turns meet the same last bits every time.
-    Some(gauge.left.wrapping_mul(0x9e37_79b1) >> 30)
+    Some(gauge.left.wrapping_mul(0x9e37_79b1))
 }
 
 /// Takes note that the packet was not found.

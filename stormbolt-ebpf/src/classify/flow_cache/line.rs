@@ -11,7 +11,7 @@ use crate::tables::Rules;
 /// What the numbers of the lines differ by in which an IPv4 flow may be.
 const PAIR: [u32; 2] = [0, 1];
 /// Likewise of an IPv6 flow.
-const FOUR: [u32; 4] = [0, 1, 2, 3];
+const EIGHT: [u32; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
 /// Bits of a word above the key.
 const ABOVE_KEY: u32 = 64 - VERDICT_SHIFT;
 
@@ -20,8 +20,8 @@ const FIRST: u32 = 1;
 const SECOND: u32 = 2;
 const ONLY: u32 = 3;
 
-/// The rule of an IPv4 flow. One that is not known takes a place: where none is left that of another flow,
-/// and it is as good as random which, or flows that take turns would drive one another out for ever.
+/// The rule of an IPv4 flow. One that is not known takes a place, if there is one or if it [may take](taken_place)
+/// that of another flow.
 #[inline(always)]
 pub(super) fn find_ipv4<R: Rules>(
     rules: &mut R,
@@ -46,13 +46,17 @@ pub(super) fn find_ipv4<R: Rules>(
     }
     let [addresses, ..] = key.addresses;
     let flow = [addresses, key.ports, key.rest, 0];
-    let number = number
-        ^ first_line(rules, number, PAIR, |line| has_room(line, generation)).unwrap_or(toss & 1);
+    let room = first_line(rules, number, PAIR, |line| has_room(line, generation));
+    let taken = match room {
+        Some(_) => 0,
+        None => taken_place(toss)?,
+    };
+    let number = number ^ room.unwrap_or(taken & 1);
     let [first, second] = &mut rules.flow_line(number)?.halves;
     let [.., first_state] = first;
     let [.., second_state] = second;
     let both_live = is_live(*first_state, generation) && is_live(*second_state, generation);
-    let place = if !is_live(*first_state, generation) || both_live && toss & 2 != 0 {
+    let place = if !is_live(*first_state, generation) || both_live && taken & 2 != 0 {
         *first = flow;
         FIRST
     } else {
@@ -78,7 +82,7 @@ pub(super) fn find_ipv6<R: Rules>(
     toss: u32,
 ) -> Option<RuleEntry> {
     let wanted = u64::from(generation) << 1 | 1;
-    for other in FOUR {
+    for other in EIGHT {
         let line = rules.flow_line(number ^ other)?;
         if differs_ipv6(key, line, wanted) == 0 {
             let [[.., state], [_, _, verdict, _]] = line.halves;
@@ -86,9 +90,10 @@ pub(super) fn find_ipv6<R: Rules>(
         }
     }
     let number = number
-        ^ first_line(rules, number, FOUR, |line| is_empty(line, generation))
-            .or_else(|| first_line(rules, number, FOUR, |line| has_room(line, generation)))
-            .unwrap_or(toss & 3);
+        ^ match first_line(rules, number, EIGHT, |line| is_empty(line, generation)) {
+            Some(empty) => empty,
+            None => taken_place(toss)?,
+        };
     let [source, source_low, destination, destination_low] = key.addresses;
     rules.flow_line(number)?.halves = [
         [source, source_low, destination, 0],
@@ -97,6 +102,18 @@ pub(super) fn find_ipv6<R: Rules>(
     rules.set_lane(lane::FLOW_LINE, number);
     rules.set_lane(lane::FLOW_PLACE, ONLY);
     None
+}
+
+/// Which of eight places a flow takes where all are taken; `None`: it takes none, like seven of eight
+/// packets. Were it each of them, five flows for four places would drive one another out all the time
+/// instead of one being left out. And it is as good as random which, for the same reason.
+#[inline(always)]
+const fn taken_place(toss: u32) -> Option<u32> {
+    if toss >> 29 == 0 {
+        Some(toss >> 26)
+    } else {
+        None
+    }
 }
 
 /// The first line that is `fit`, where a flow is found soonest; `None`: none of them is.
