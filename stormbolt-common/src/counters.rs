@@ -36,8 +36,8 @@ pub struct Lease {
     pub refused_jiffy: u64,
     /// How many more packets of that jiffy are refused without another look at the clock.
     pub refusals_left: u64,
-    /// Zero; fills the cache line.
-    pub reserved: u64,
+    /// Bytes that were borrowed from the interface's bucket and not spent.
+    pub borrowed: u64,
 }
 
 /// Packets and bytes that a rule matched on one CPU, or that ended in one outcome on one CPU.

@@ -31,6 +31,12 @@ pub const fn cell(interface: u32, class: u32) -> u32 {
     (interface % MAX_INTERFACES) * MAX_CLASSES + class % MAX_CLASSES
 }
 
+/// Index of an interface's rate in the table that holds those of the policies side by side.
+#[inline(always)]
+pub const fn interface_rate_index(policy_slot: u32, interface: u32) -> u32 {
+    policy_slot * MAX_INTERFACES + interface % MAX_INTERFACES
+}
+
 /// Index of the rate of a cell in the table that holds the rates of the policies side by side.
 #[inline(always)]
 pub const fn rate_index(policy_slot: u32, cell: u32) -> u32 {

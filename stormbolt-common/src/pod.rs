@@ -4,7 +4,7 @@ use crate::classifier::Block;
 use crate::counters::{ClassCell, PacketCounter};
 use crate::explain::Explained;
 use crate::generator::{GeneratorSettings, GeneratorState};
-use crate::police::{ClassRate, SharedBucket};
+use crate::police::{ClassRate, InterfaceRate, SharedBucket};
 use crate::policy::{Active, PolicyEntry};
 
 macro_rules! pod {
@@ -23,6 +23,7 @@ pod!(
     Explained,
     GeneratorSettings,
     GeneratorState,
+    InterfaceRate,
     PacketCounter,
     PolicyEntry,
     SharedBucket,

@@ -1,5 +1,8 @@
 //! What stands per class and interface: the rate, written by the controller, and the shared
-//! bucket, written by the XDP program.
+//! buckets, written by the XDP program.
+//!
+//! A packet is paid for out of its class's bucket, or else out of the bucket of its interface, which
+//! holds what the interface's capacity has left beside all that has passed: the class *borrows* it.
 
 /// Fraction bits of a cost per byte and of a lease's credit: both count 2^-20 ns.
 ///
@@ -27,12 +30,37 @@ pub struct ClassRate {
     pub cpu_set: u32,
     /// Zero.
     pub reserved: u32,
+    /// Time that one byte takes at the class's ceil, in 2^-20 ns: what it passes altogether, borrowed
+    /// or not, stays within that. Zero: no ceil but the interface's capacity.
+    pub ceil_cost_per_byte: u64,
+    /// What a class that borrows leaves in the interface's bucket, as time at the interface's
+    /// capacity, in ns: the lower its priority, the more. [`NO_BORROWING`]: it does not borrow.
+    pub reserve_ns: u64,
+    /// Most that a CPU borrows at once, as time at the interface's capacity, in ns.
+    pub loan_ns: u64,
+    /// Zero; two entries never share a cache line in part.
+    pub reserved_long: u64,
+}
+
+/// In [`ClassRate::reserve_ns`]: the class passes what its own bucket pays for and no more.
+pub const NO_BORROWING: u64 = u64::MAX;
+
+/// What an interface can carry.
+///
+/// Written and read as [`ClassRate`] is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InterfaceRate {
+    /// Time that one byte takes at the interface's capacity, in 2^-20 ns. Zero: it lends nothing.
+    pub cost_per_byte: u64,
+    /// Depth of the interface's bucket, as time at its capacity, in ns.
+    pub burst_ns: u64,
 }
 
 /// Cost per byte of a class that nothing passes in.
 pub const BLOCKED: u64 = u64::MAX;
 
-/// The bucket of one class on one interface, shared by all CPUs.
+/// The bucket of one class on one interface, or of an interface, shared by all CPUs.
 ///
 /// A virtual clock instead of a token count (the generic cell rate algorithm, ITU-T I.371): one
 /// word that is advanced by compare-and-swap, right under any change of rate, with nothing to
@@ -43,9 +71,12 @@ pub struct SharedBucket {
     /// The time (`bpf_ktime_get_ns`) up to which the rate is spent, in ns. Tokens stand in the
     /// bucket as far as it lies in the past.
     pub spent_until_ns: u64,
+    /// Of a class: the time up to which its ceil is spent, in ns.
+    pub ceil_spent_until_ns: u64,
     /// Zero; keeps two buckets off one cache line.
-    pub reserved: [u64; 7],
+    pub reserved: [u64; 6],
 }
 
-const _: () = assert!(size_of::<ClassRate>() == 32 && align_of::<ClassRate>() == 8);
+const _: () = assert!(size_of::<ClassRate>() == 64 && align_of::<ClassRate>() == 8);
+const _: () = assert!(size_of::<InterfaceRate>() == 16 && align_of::<InterfaceRate>() == 8);
 const _: () = assert!(size_of::<SharedBucket>() == 64 && align_of::<SharedBucket>() == 64);

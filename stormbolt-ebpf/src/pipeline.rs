@@ -10,7 +10,7 @@ use crate::classify::{Arrival, classify, classify_flow, fill};
 use crate::count::count;
 use crate::packet::PacketBytes;
 use crate::parse::{ParseError, parse_plain_ipv4, parse_plain_ipv6, parse_values};
-use crate::police::police;
+use crate::police::{renew, spend};
 use crate::steer::{Steered, steer};
 use crate::tables::{Rules, Tables};
 
@@ -177,21 +177,23 @@ fn unclassified<T: Tables>(error: ParseError, tables: &T) -> Outcome {
 #[inline(always)]
 fn in_class<T: Tables>(tables: &mut T, class: u32, arrival: Arrival) -> Outcome {
     let bytes = u64::from(arrival.length);
-    let clock = tables.clock();
-    let Some(state) = tables.class(cell(arrival.interface, class)) else {
+    let cell = cell(arrival.interface, class);
+    let Some(state) = tables.class(cell) else {
         return Outcome::Unconfigured;
     };
-    let within = police(
-        state.rate,
-        &mut state.cell.lease,
-        state.bucket,
-        &clock,
-        bytes,
-    );
-    count(state.cell, within, bytes);
     let cpu_set = state.rate.cpu_set;
-    if !within {
-        return Outcome::OverRate;
+    if spend(state.rate, &mut state.cell.lease, bytes) {
+        count(state.cell, true, bytes);
+    } else {
+        let clock = tables.clock();
+        let Some((state, buckets)) = tables.class_and_buckets(cell, arrival.interface) else {
+            return Outcome::Unconfigured;
+        };
+        let within = renew(state.rate, &mut state.cell.lease, &buckets, &clock, bytes);
+        count(state.cell, within, bytes);
+        if !within {
+            return Outcome::OverRate;
+        }
     }
     let Some(cpu_set) = cpu_set.checked_sub(1) else {
         return Outcome::ClassPassed;

@@ -7,7 +7,7 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
 
-use crate::police::{Bucket, Clock};
+use crate::police::{Bucket, Buckets, Clock};
 
 /// The compiled rules of all policies that packets may be in.
 pub trait Rules {
@@ -32,14 +32,12 @@ pub trait Rules {
     fn flow_gauge(&mut self) -> &mut FlowGauge;
 }
 
-/// Everything about one class on one interface, seen from the CPU that runs.
-pub struct ClassState<'a, B> {
+/// One class on one interface, seen from the CPU that runs.
+pub struct ClassState<'a> {
     /// The rate in force.
     pub rate: &'a ClassRate,
     /// Counters and lease of this CPU.
     pub cell: &'a mut ClassCell,
-    /// The bucket that all CPUs share.
-    pub bucket: &'a B,
 }
 
 /// All tables, bound to the policy that was in force when the packet arrived.
@@ -56,7 +54,13 @@ pub trait Tables: Rules {
     /// Index of the interface that the packet arrived on; `None` when it is not ours.
     fn interface(&self) -> Option<u32>;
     /// State of the class in `cell` ([`stormbolt_common::limits::cell`]).
-    fn class(&mut self, cell: u32) -> Option<ClassState<'_, Self::Bucket>>;
+    fn class(&mut self, cell: u32) -> Option<ClassState<'_>>;
+    /// The same with the buckets that all CPUs share: the class's and those of `interface`.
+    fn class_and_buckets(
+        &mut self,
+        cell: u32,
+        interface: u32,
+    ) -> Option<(ClassState<'_>, Buckets<'_, Self::Bucket>)>;
     /// The clock.
     fn clock(&self) -> Self::Clock;
     /// Seed of the flow hash.

@@ -9,11 +9,11 @@ use stormbolt_common::counters::{ClassCell, PacketCounter};
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
 use stormbolt_common::limits::{MAX_CELLS, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::outcome::Outcome;
-use stormbolt_common::police::ClassRate;
+use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
 use stormbolt_common::steer::{STAY, cpu_of_entry};
 use stormbolt_control::observe::CellCounters;
-use stormbolt_ebpf::police::{Bucket, Clock};
+use stormbolt_ebpf::police::{Bucket, Buckets, Clock};
 use stormbolt_ebpf::tables::{ClassState, Rules, Tables};
 
 use crate::counters::{Counters, Watched, interfaces_and_outcomes};
@@ -61,6 +61,33 @@ impl Bucket for HostBucket {
     }
 }
 
+/// A rate that holds nothing back.
+const UNLIMITED: &ClassRate = &ClassRate {
+    cost_per_byte: 0,
+    burst_ns: 0,
+    lease_ns: 0,
+    cpu_set: 0,
+    reserved: 0,
+    ceil_cost_per_byte: 0,
+    reserve_ns: 0,
+    loan_ns: 0,
+    reserved_long: 0,
+};
+
+/// An interface that lends nothing.
+const NO_CAPACITY: &InterfaceRate = &InterfaceRate {
+    cost_per_byte: 0,
+    burst_ns: 0,
+};
+
+/// One class on one interface.
+#[derive(Debug, Default)]
+struct HostCell {
+    counters: ClassCell,
+    own: HostBucket,
+    ceil: HostBucket,
+}
+
 /// Lines of the flow cache: few, so that flows drive one another out.
 const FLOW_LINES: usize = 32;
 
@@ -88,7 +115,9 @@ pub struct HostTables {
     pub clock: HostClock,
     /// Entries of all slots.
     pub slot_cpus: Vec<u32>,
-    cells: BTreeMap<u32, (ClassCell, HostBucket)>,
+    cells: BTreeMap<u32, HostCell>,
+    /// Buckets of the interfaces.
+    shared: BTreeMap<u32, HostBucket>,
     outcomes: Vec<PacketCounter>,
     rules: Vec<PacketCounter>,
     slots: Vec<u64>,
@@ -111,6 +140,7 @@ impl HostTables {
             clock: HostClock::at(3_600_000_000_000, 250),
             slot_cpus: vec![STAY; index(MAX_SLOTS)],
             cells: BTreeMap::new(),
+            shared: BTreeMap::new(),
             outcomes: vec![PacketCounter::default(); outcomes],
             rules: vec![PacketCounter::default(); index(MAX_RULES)],
             slots: vec![0; index(MAX_SLOTS)],
@@ -160,11 +190,11 @@ impl HostTables {
     fn cell_counters(&self, cell: u32) -> CellCounters {
         self.cells
             .get(&cell)
-            .map_or_else(CellCounters::default, |(cell, _)| CellCounters {
-                passed_packets: cell.passed_packets,
-                passed_bytes: cell.passed_bytes,
-                dropped_packets: cell.dropped_packets,
-                dropped_bytes: cell.dropped_bytes,
+            .map_or_else(CellCounters::default, |cell| CellCounters {
+                passed_packets: cell.counters.passed_packets,
+                passed_bytes: cell.counters.passed_bytes,
+                dropped_packets: cell.counters.dropped_packets,
+                dropped_bytes: cell.counters.dropped_bytes,
             })
     }
 }
@@ -229,25 +259,34 @@ impl Tables for HostTables {
         self.interface
     }
 
-    fn class(&mut self, cell: u32) -> Option<ClassState<'_, HostBucket>> {
-        const UNLIMITED: &ClassRate = &ClassRate {
-            cost_per_byte: 0,
-            burst_ns: 0,
-            lease_ns: 0,
-            cpu_set: 0,
-            reserved: 0,
-        };
+    fn class(&mut self, cell: u32) -> Option<ClassState<'_>> {
+        Some(self.class_and_buckets(cell, 0)?.0)
+    }
+
+    fn class_and_buckets(
+        &mut self,
+        cell: u32,
+        interface: u32,
+    ) -> Option<(ClassState<'_>, Buckets<'_, HostBucket>)> {
         if cell >= MAX_CELLS {
             return None;
         }
-        let rates = &self.policy.as_ref()?.rates;
-        let given = rates.iter().find(|(of_cell, _)| *of_cell == cell);
-        let (counters, bucket) = self.cells.entry(cell).or_default();
-        Some(ClassState {
+        let policy = self.policy.as_ref()?;
+        let given = policy.rates.iter().find(|(of, _)| *of == cell);
+        let capacities = &policy.interface_rates;
+        let capacity = capacities.iter().find(|(of, _)| *of == interface);
+        let held = self.cells.entry(cell).or_default();
+        let buckets = Buckets {
+            own: &held.own,
+            ceil: &held.ceil,
+            shared: self.shared.entry(interface).or_default(),
+            interface: capacity.map_or(NO_CAPACITY, |(_, capacity)| capacity),
+        };
+        let state = ClassState {
             rate: given.map_or(UNLIMITED, |(_, rate)| rate),
-            cell: counters,
-            bucket,
-        })
+            cell: &mut held.counters,
+        };
+        Some((state, buckets))
     }
 
     fn clock(&self) -> HostClock {

@@ -12,6 +12,7 @@ pub mod counters;
 pub mod e2e;
 pub mod host_tables;
 pub mod packet;
+pub mod policer;
 pub mod policies;
 pub mod random;
 pub mod reference;

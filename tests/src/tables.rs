@@ -83,6 +83,7 @@ pub fn with_rules(mut compiled: CompiledRules, generation: u32) -> PolicyTables 
             used_sets: compiled.used_sets,
         },
         rates: Vec::new(),
+        interface_rates: Vec::new(),
         compiled,
     }
 }

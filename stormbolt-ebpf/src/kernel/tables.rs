@@ -9,12 +9,12 @@ use stormbolt_common::counters::{
 };
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
-use stormbolt_common::limits::{MAX_IFINDEX, rate_index};
+use stormbolt_common::limits::{MAX_IFINDEX, MAX_INTERFACES, interface_rate_index, rate_index};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::SharedBucket;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader, policy_slot};
 use stormbolt_common::steer::cpu_of_entry;
-use stormbolt_ebpf::police::Bucket;
+use stormbolt_ebpf::police::{Bucket, Buckets};
 use stormbolt_ebpf::tables::{ClassState, Rules, Tables};
 
 use super::atomic::compare_and_swap;
@@ -154,18 +154,35 @@ impl Tables for MapTables {
     }
 
     #[inline(always)]
-    fn class(&mut self, cell: u32) -> Option<ClassState<'_, MapBucket>> {
+    fn class(&mut self, cell: u32) -> Option<ClassState<'_>> {
         let rate = maps::RATES.get(rate_index(self.slot(), cell))?;
-        let bucket = maps::BUCKETS.get_ptr_mut(cell)?;
         let cell = maps::CLASS_CELLS.get_ptr_mut(cell_index(self.cpu, cell))?;
         Some(ClassState {
             rate,
             // SAFETY: this CPU alone writes this entry, and XDP programs do not nest on a CPU.
             cell: unsafe { &mut *cell },
-            // SAFETY: map values outlive the program; `MapBucket` is `repr(transparent)` and
-            // accesses the value by volatile and atomic operations only.
-            bucket: unsafe { &*bucket.cast::<MapBucket>() },
         })
+    }
+
+    #[inline(always)]
+    fn class_and_buckets(
+        &mut self,
+        cell: u32,
+        interface: u32,
+    ) -> Option<(ClassState<'_>, Buckets<'_, MapBucket>)> {
+        let interface = interface % MAX_INTERFACES;
+        let rate = maps::INTERFACE_RATES.get(interface_rate_index(self.slot(), interface))?;
+        let shared = maps::INTERFACE_BUCKETS.get_ptr_mut(interface)?;
+        let own = maps::BUCKETS.get_ptr_mut(cell)?;
+        // SAFETY: it is a field of the map's value.
+        let word = unsafe { &raw mut (*own).ceil_spent_until_ns };
+        let buckets = Buckets {
+            own: MapBucket::at(own.cast()),
+            ceil: MapBucket::at(word),
+            shared: MapBucket::at(shared.cast()),
+            interface: rate,
+        };
+        Some((self.class(cell)?, buckets))
     }
 
     #[inline(always)]
@@ -250,16 +267,27 @@ fn add(counter: Option<*mut PacketCounter>, bytes: u64) {
     }
 }
 
-/// A shared bucket in its map.
+/// A bucket in its map.
 #[repr(transparent)]
-pub(crate) struct MapBucket(core::cell::UnsafeCell<SharedBucket>);
+pub(crate) struct MapBucket(core::cell::UnsafeCell<u64>);
 
 impl MapBucket {
+    /// The bucket whose word is at `word`, in a map.
+    #[inline(always)]
+    const fn at<'a>(word: *mut u64) -> &'a Self {
+        // SAFETY: map values outlive the program; `MapBucket` is `repr(transparent)` and accesses the
+        // value by volatile and atomic operations only.
+        unsafe { &*word.cast::<Self>() }
+    }
+
     #[inline(always)]
     const fn word(&self) -> *mut u64 {
-        self.0.get().cast()
+        self.0.get()
     }
 }
+
+// The word of a bucket at its rate is the first.
+const _: () = assert!(core::mem::offset_of!(SharedBucket, spent_until_ns) == 0);
 
 impl Bucket for MapBucket {
     #[inline(always)]

@@ -203,7 +203,8 @@ pub struct Headroom {
     pub burst_bytes: u64,
     /// What CPUs have taken out of it and not spent.
     pub leased_bytes: u64,
-    /// Whether the bucket alone would let the packet pass right now.
+    /// Whether the bucket, or what the class may borrow of the interface's, would let the packet pass right
+    /// now.
     pub passes_now: bool,
 }
 

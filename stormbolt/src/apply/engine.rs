@@ -8,6 +8,7 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_common::steer::entry_for_cpu;
 use stormbolt_control::compile::{Input, Patient, Watch};
 use stormbolt_control::controller::{Command, Controller};
+use stormbolt_control::decide::Borrowing;
 use stormbolt_control::observe::{CellCounters, Observation};
 use stormbolt_control::policy::{AttachMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
@@ -211,8 +212,9 @@ impl Engine {
     /// One interval of the control line at time `now`.
     pub fn tick(&mut self, now: Nanoseconds) {
         let observation = self.observe(now);
+        let borrowing = Borrowing::among(&self.policy.classes);
         for command in self.controller.tick(&observation) {
-            self.carry_out(command);
+            self.carry_out(command, &borrowing);
         }
         self.measure_cpus(now);
     }
@@ -272,7 +274,7 @@ impl Engine {
         }
     }
 
-    fn carry_out(&self, command: Command) {
+    fn carry_out(&self, command: Command, borrowing: &Borrowing) {
         match command {
             Command::SetRate {
                 interface,
@@ -283,7 +285,8 @@ impl Engine {
                     &self.policy,
                     &self.controller,
                     &self.numbers,
-                    class,
+                    borrowing,
+                    (interface, class),
                     rate,
                     self.datapath.cpus(),
                 );

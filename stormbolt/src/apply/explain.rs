@@ -13,7 +13,7 @@ use stormbolt_ebpf::steer::{Flow, flow_hash};
 use super::describe::{accepted, describe};
 use super::engine::Engine;
 use super::error::ExplainError;
-use super::headroom::tokens;
+use super::headroom::{BucketsNow, tokens};
 use super::packet_words::{meaning, packet_of, place_name, values};
 use crate::api::documents::DOCUMENT_VERSION;
 use crate::api::explanation::{
@@ -293,9 +293,15 @@ impl Engine {
         ) else {
             return Ok(None);
         };
-        let spent_until_ns = self.datapath.bucket(cell)?.spent_until_ns;
-        let leased = self.datapath.leased_credit(cell);
-        let tokens = tokens(&entry, spent_until_ns, leased, now, u64::from(length));
+        let number = self.numbers.interfaces.get(interface);
+        let number = number.copied().unwrap_or_default();
+        let buckets = BucketsNow {
+            own: self.datapath.bucket(cell)?,
+            shared: self.datapath.interface_bucket(number)?,
+            interface: self.datapath.interface_rate(number).unwrap_or_default(),
+            leased_credit: self.datapath.leased_credit(cell),
+        };
+        let tokens = tokens(&entry, &buckets, now, u64::from(length));
         Ok(Some(Headroom {
             rate_bits_per_second: rate,
             passed_bits_per_second: demand.passed,

@@ -1,9 +1,11 @@
 //! What a bucket holds, without touching it.
 
 use stormbolt_common::counters::Lease;
-use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate};
+use stormbolt_common::police::{
+    BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate, SharedBucket,
+};
 use stormbolt_control::units::Nanoseconds;
-use stormbolt_ebpf::police::{Bucket, Clock, police};
+use stormbolt_ebpf::police::{Bucket, Buckets, Clock, renew, spend};
 
 /// A bucket at one moment, in bytes at the class's rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,26 +20,47 @@ pub(super) struct Tokens {
     pub(super) passes: bool,
 }
 
-/// Reads a bucket that is spent up to `spent_until_ns`; CPUs hold `leased_credit` of it. The packet
-/// has `packet_bytes`.
+/// What a packet may be paid out of, as it stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BucketsNow {
+    /// The class's bucket.
+    pub(super) own: SharedBucket,
+    /// The interface's bucket.
+    pub(super) shared: SharedBucket,
+    /// The interface's capacity.
+    pub(super) interface: InterfaceRate,
+    /// What CPUs hold of the class's bucket.
+    pub(super) leased_credit: u64,
+}
+
+/// Reads the buckets of a class. The packet has `packet_bytes`.
 pub(super) fn tokens(
     rate: &ClassRate,
-    spent_until_ns: u64,
-    leased_credit: u64,
+    buckets: &BucketsNow,
     now: Nanoseconds,
     packet_bytes: u64,
 ) -> Tokens {
+    let spent_until_ns = buckets.own.spent_until_ns;
     let bytes = |span_ns: u64| in_bytes(u128::from(span_ns) << COST_FRACTION_BITS, rate);
     let available_ns = now.0.saturating_sub(spent_until_ns).min(rate.burst_ns);
-    let copy = Copy {
+    let copy = |spent_until_ns| Copy {
         spent_until_ns,
         now,
     };
+    let own = copy(spent_until_ns);
+    let copies = Buckets {
+        own: &own,
+        ceil: &copy(buckets.own.ceil_spent_until_ns),
+        shared: &copy(buckets.shared.spent_until_ns),
+        interface: &buckets.interface,
+    };
+    let mut lease = Lease::default();
     Tokens {
         bucket_bytes: bytes(available_ns),
         burst_bytes: bytes(rate.burst_ns),
-        leased_bytes: in_bytes(u128::from(leased_credit), rate),
-        passes: police(rate, &mut Lease::default(), &copy, &copy, packet_bytes),
+        leased_bytes: in_bytes(u128::from(buckets.leased_credit), rate),
+        passes: spend(rate, &mut lease, packet_bytes)
+            || renew(rate, &mut lease, &copies, &own, packet_bytes),
     }
 }
 
@@ -88,16 +111,25 @@ mod tests {
         lease_ns: 10_000,
         cpu_set: 0,
         reserved: 0,
+        ceil_cost_per_byte: 0,
+        reserve_ns: 0,
+        loan_ns: 0,
+        reserved_long: 0,
     };
 
+    fn buckets(spent_until_ns: u64) -> BucketsNow {
+        BucketsNow {
+            own: SharedBucket {
+                spent_until_ns,
+                ..SharedBucket::default()
+            },
+            leased_credit: 3_000 << COST_FRACTION_BITS,
+            ..BucketsNow::default()
+        }
+    }
+
     fn at(now: u64, packet: u64) -> Tokens {
-        tokens(
-            &RATE,
-            5_000_000,
-            3_000 << COST_FRACTION_BITS,
-            Nanoseconds(now),
-            packet,
-        )
+        tokens(&RATE, &buckets(5_000_000), Nanoseconds(now), packet)
     }
 
     #[test]
@@ -118,9 +150,30 @@ mod tests {
             cost_per_byte: BLOCKED,
             ..RATE
         };
-        let blocked = tokens(&blocked, 0, 0, Nanoseconds(1 << 40), 1);
+        let blocked = tokens(&blocked, &buckets(0), Nanoseconds(1 << 40), 1);
         assert_eq!((blocked.bucket_bytes, blocked.passes), (0, false));
-        let free = tokens(&ClassRate::default(), 0, 0, Nanoseconds(1), 1);
+        let free = tokens(&ClassRate::default(), &buckets(0), Nanoseconds(1), 1);
         assert!(free.passes);
+    }
+
+    #[test]
+    fn what_the_interface_lends_lets_a_packet_pass() {
+        let lending = BucketsNow {
+            interface: InterfaceRate {
+                cost_per_byte: 100 << COST_FRACTION_BITS,
+                burst_ns: 1_000_000,
+            },
+            shared: SharedBucket {
+                spent_until_ns: 3_000_000,
+                ..SharedBucket::default()
+            },
+            ..buckets(5_000_000)
+        };
+        let passes = |reserve_ns| {
+            let rate = ClassRate { reserve_ns, ..RATE };
+            tokens(&rate, &lending, Nanoseconds(4_000_000), 1_000).passes
+        };
+        assert!(!at(4_000_000, 1_000).passes);
+        assert!(passes(0) && passes(800_000) && !passes(950_000));
     }
 }

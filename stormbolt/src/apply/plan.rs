@@ -5,7 +5,7 @@ use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS};
 use stormbolt_control::compile::CompiledRules;
 use stormbolt_control::controller::Controller;
-use stormbolt_control::decide::class_rate;
+use stormbolt_control::decide::{Borrowing, class_rate, interface_rate};
 use stormbolt_control::policy::{Action, CpuSet, Malformed, Policy};
 use stormbolt_control::units::BitsPerSecond;
 
@@ -84,22 +84,24 @@ pub(super) fn rate_entry(
     policy: &Policy,
     controller: &Controller,
     numbers: &Numbers,
-    class: usize,
+    borrowing: &Borrowing,
+    (interface, class): (usize, usize),
     rate: BitsPerSecond,
     cpus: u32,
 ) -> ClassRate {
-    let burst = policy
-        .classes
-        .get(class)
-        .map(|class| class.burst)
-        .unwrap_or_default();
     let set = controller
         .cpu_set_of(class)
         .and_then(|set| numbers.cpu_sets.get(set));
-    ClassRate {
+    let (class, interface) = (policy.classes.get(class), policy.interfaces.get(interface));
+    let burst = class.map(|class| class.burst).unwrap_or_default();
+    let mut entry = ClassRate {
         cpu_set: set.map_or(0, |set| set + 1),
         ..class_rate(rate, burst, cpus)
+    };
+    if let (Some(class), Some(interface)) = (class, interface) {
+        borrowing.write(class, interface, cpus, &mut entry);
     }
+    entry
 }
 
 /// What each rule does, by position.
@@ -131,13 +133,13 @@ pub(super) fn tables(
     cpus: u32,
 ) -> PolicyTables {
     let mut rates = Vec::new();
+    let borrowing = Borrowing::among(&policy.classes);
     for (interface, of_interface) in controller.rates().iter().enumerate() {
         for (class, &rate) in of_interface.iter().enumerate() {
             if let Some(cell) = numbers.cell(interface, class) {
-                rates.push((
-                    cell,
-                    rate_entry(policy, controller, numbers, class, rate, cpus),
-                ));
+                let place = (interface, class);
+                let entry = rate_entry(policy, controller, numbers, &borrowing, place, rate, cpus);
+                rates.push((cell, entry));
             }
         }
     }
@@ -149,6 +151,9 @@ pub(super) fn tables(
             used_sets: compiled.used_sets,
         },
         rates,
+        interface_rates: (numbers.interfaces.iter().copied())
+            .zip(policy.interfaces.iter().map(interface_rate))
+            .collect(),
         compiled,
     }
 }

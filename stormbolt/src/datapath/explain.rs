@@ -67,7 +67,18 @@ impl Datapath {
     /// # Errors
     /// The kernel refuses.
     pub fn bucket(&self, cell: u32) -> Result<SharedBucket, DatapathError> {
-        let name = maps::BUCKETS;
+        self.bucket_in(maps::BUCKETS, cell)
+    }
+
+    /// The bucket of an interface.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn interface_bucket(&self, interface: u32) -> Result<SharedBucket, DatapathError> {
+        self.bucket_in(maps::INTERFACE_BUCKETS, interface)
+    }
+
+    fn bucket_in(&self, name: &'static str, entry: u32) -> Result<SharedBucket, DatapathError> {
         let map = self
             .ebpf
             .map(name)
@@ -75,7 +86,7 @@ impl Datapath {
         let buckets: Array<_, SharedBucket> =
             Array::try_from(map).map_err(DatapathError::map("open", name))?;
         buckets
-            .get(&cell, 0)
+            .get(&entry, 0)
             .map_err(DatapathError::map("read", name))
     }
 

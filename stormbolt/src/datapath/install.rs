@@ -5,8 +5,8 @@ use std::time::Duration;
 use aya::Pod;
 use aya::maps::{Array, ArrayOfMaps, MapData};
 use stormbolt_common::flow_cache::FlowMask;
-use stormbolt_common::limits::{MAX_CELLS, rate_index};
-use stormbolt_common::police::ClassRate;
+use stormbolt_common::limits::{MAX_CELLS, MAX_INTERFACES, interface_rate_index, rate_index};
+use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{Active, PolicyEntry, PolicyHeader, policy_slot};
 use stormbolt_control::compile::CompiledRules;
 
@@ -22,6 +22,8 @@ pub struct PolicyTables {
     pub header: PolicyHeader,
     /// Rates by cell ([`stormbolt_common::limits::cell`]); cells that are not named pass freely.
     pub rates: Vec<(u32, ClassRate)>,
+    /// Capacities by interface; interfaces that are not named lend nothing.
+    pub interface_rates: Vec<(u32, InterfaceRate)>,
     /// The compiled rules.
     pub compiled: CompiledRules,
 }
@@ -63,6 +65,14 @@ impl Datapath {
         for &(cell, rate) in &tables.rates {
             self.rates.set(index(rate_index(slot, cell)), rate);
         }
+        for interface in 0..MAX_INTERFACES {
+            let place = index(interface_rate_index(slot, interface));
+            self.interface_rates.set(place, InterfaceRate::default());
+        }
+        for &(interface, rate) in &tables.interface_rates {
+            let place = index(interface_rate_index(slot, interface));
+            self.interface_rates.set(place, rate);
+        }
         self.activate(tables.header.generation);
         if self.wait_for_packets(&barrier).is_err() {
             // The new policy is in force and the old one's tables are about to be given away. No packet
@@ -87,6 +97,13 @@ impl Datapath {
     pub fn rate(&self, cell: u32) -> Option<ClassRate> {
         let slot = policy_slot(self.generation());
         self.rates.get(index(rate_index(slot, cell)))
+    }
+
+    /// What one interface of the policy in force can carry.
+    pub fn interface_rate(&self, interface: u32) -> Option<InterfaceRate> {
+        let slot = policy_slot(self.generation());
+        self.interface_rates
+            .get(index(interface_rate_index(slot, interface)))
     }
 
     /// Sends the packets of a slot to where `entry` says ([`stormbolt_common::steer`]).

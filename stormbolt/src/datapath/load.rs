@@ -9,8 +9,8 @@ use stormbolt_common::classifier::{BLOCK_WORDS, Block, MAX_BLOCKS};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FLOWS_OF_LINE, MAX_FLOWS};
-use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_RULES, MAX_SLOTS};
-use stormbolt_common::police::ClassRate;
+use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
+use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{Active, POLICY_SLOTS};
 use stormbolt_common::programs;
 
@@ -33,6 +33,7 @@ pub struct Datapath {
     pub(super) outcomes: MappedArray<PacketCounter>,
     pub(super) slot_packets: MappedArray<u64>,
     pub(super) rates: MappedArray<ClassRate>,
+    pub(super) interface_rates: MappedArray<InterfaceRate>,
     pub(super) explained: MappedArray<Explained>,
     pub(super) can_explain: bool,
     /// Seed of the flow cache's hash; zero: no flow is remembered.
@@ -66,7 +67,7 @@ const WINDOW_A_LINE: u64 = 8;
 /// Lines of the flow cache of each CPU, at least as many as one flow may be in.
 fn flow_lines(flows: u32) -> u32 {
     let lines = flows.min(MAX_FLOWS).div_ceil(FLOWS_OF_LINE);
-    lines.max(4).next_power_of_two()
+    lines.max(8).next_power_of_two()
 }
 
 impl Datapath {
@@ -137,6 +138,11 @@ impl Datapath {
                 cpus * MAX_SLOTS,
             )?,
             rates: mapped(array(maps::RATES)?, maps::RATES, POLICY_SLOTS * MAX_CELLS)?,
+            interface_rates: mapped(
+                array(maps::INTERFACE_RATES)?,
+                maps::INTERFACE_RATES,
+                POLICY_SLOTS * MAX_INTERFACES,
+            )?,
             explained: mapped(array(maps::EXPLAINED)?, maps::EXPLAINED, 1)?,
             can_explain: false,
             flow_window: u64::from(lines) * WINDOW_A_LINE,

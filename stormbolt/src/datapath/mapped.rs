@@ -141,13 +141,15 @@ mod tests {
             (small.get(1), small.get(2), small.get(3)),
             (Some(0), Some(7), None)
         );
-        let large = MappedArray::<ClassRate>::new("large", &map(32), 3).unwrap();
+        let large = MappedArray::<ClassRate>::new("large", &map(64), 3).unwrap();
         let rate = ClassRate {
             cost_per_byte: 1,
             burst_ns: 2,
             lease_ns: 3,
             cpu_set: 4,
             reserved: 5,
+            reserve_ns: 6,
+            ..ClassRate::default()
         };
         assert!(large.set(1, rate));
         assert_eq!(large.get(1), Some(rate));

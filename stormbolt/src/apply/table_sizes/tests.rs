@@ -48,7 +48,7 @@ fn the_kernel_gets_a_flow_cache_of_the_size_that_the_first_policy_asks_for() {
     }
     let namespace = Namespace::new("tables").unwrap();
     // Two flows in a line; without any flows as many lines are there as one flow may be in, and nothing is looked for.
-    for (flows, lines) in [(256, 128), (2048, 1024), (0, 4)] {
+    for (flows, lines) in [(256, 128), (2048, 1024), (0, 8)] {
         assert!(!holds_flow_lines(lines), "{flows}");
         let engine = started(&namespace, &format!("flows = {flows}"));
         assert!(holds_flow_lines(lines), "{flows}");

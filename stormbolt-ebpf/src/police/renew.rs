@@ -1,0 +1,204 @@
+//! What a CPU does when its lease does not pay for a packet.
+//!
+//! A refused packet does not read the clock either: up to [`REFUSALS_PER_LOOK`] more packets of the
+//! same jiffy are refused unseen, while the bucket keeps filling, so the rate is not affected.
+
+use stormbolt_common::counters::Lease;
+use stormbolt_common::police::{
+    BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate, NO_BORROWING,
+};
+
+use super::Clock;
+use super::bucket::{Bucket, Wish, available, charge, earlier, later, take};
+
+/// Packets that are refused after a look at the clock without another look.
+///
+/// At sixteen packets a look, reading the clock adds 2 ns to a packet of a flood.
+pub const REFUSALS_PER_LOOK: u64 = 15;
+
+/// Refusing unseen needs a bucket that does not overflow in the meantime: at least this deep, beside
+/// two packets. It is more than one jiffy of a kernel with 100 ticks a second.
+pub const MIN_BURST_FOR_UNSEEN_REFUSAL_NS: u64 = 12_000_000;
+
+/// The buckets that a packet may be paid out of.
+pub struct Buckets<'a, B> {
+    /// The class's own, at its rate.
+    pub own: &'a B,
+    /// The class's, at its ceil.
+    pub ceil: &'a B,
+    /// The interface's, at its capacity.
+    pub shared: &'a B,
+    /// That capacity.
+    pub interface: &'a InterfaceRate,
+}
+
+/// Whether a packet of `bytes` bytes is within the class's rate when it takes a new lease, or within
+/// what the interface can lend. Spends what it costs if so.
+#[inline(always)]
+pub fn renew<C: Clock, B: Bucket>(
+    rate: &ClassRate,
+    lease: &mut Lease,
+    buckets: &Buckets<'_, B>,
+    clock: &C,
+    bytes: u64,
+) -> bool {
+    if rate.cost_per_byte == BLOCKED && !may_borrow(rate, buckets.interface) {
+        return false;
+    }
+    let jiffy = clock.jiffy();
+    if lease.refusals_left > 0 && lease.refused_jiffy == jiffy {
+        lease.refusals_left -= 1;
+        return false;
+    }
+    let now = clock.now_ns();
+    if from_own(rate, lease, buckets, now, bytes) || from_others(rate, lease, buckets, now, bytes) {
+        return true;
+    }
+    lease.refused_jiffy = jiffy;
+    lease.refusals_left = if may_refuse_unseen(rate, bytes) {
+        REFUSALS_PER_LOOK
+    } else {
+        0
+    };
+    false
+}
+
+#[inline(always)]
+const fn may_borrow(rate: &ClassRate, interface: &InterfaceRate) -> bool {
+    rate.reserve_ns != NO_BORROWING && interface.cost_per_byte != 0
+}
+
+#[inline(always)]
+const fn may_refuse_unseen(rate: &ClassRate, bytes: u64) -> bool {
+    if rate.cost_per_byte == BLOCKED {
+        return true;
+    }
+    let cost_ns = bytes.wrapping_mul(rate.cost_per_byte) >> COST_FRACTION_BITS;
+    rate.burst_ns >= MIN_BURST_FOR_UNSEEN_REFUSAL_NS + 2 * cost_ns
+}
+
+/// Takes a new lease that covers the packet, and spends that.
+#[inline(always)]
+fn from_own<B: Bucket>(
+    rate: &ClassRate,
+    lease: &mut Lease,
+    buckets: &Buckets<'_, B>,
+    now: u64,
+    bytes: u64,
+) -> bool {
+    if rate.cost_per_byte == BLOCKED {
+        return false;
+    }
+    let cost = bytes.wrapping_mul(rate.cost_per_byte);
+    let missing = cost.saturating_sub(lease.credit);
+    let needed_ns = (missing >> COST_FRACTION_BITS) + 1;
+    // What was not used within the burst is lost: the bucket is full. A bucket of any depth is
+    // deep enough for this packet, or a jumbo frame could never pass in a slow class.
+    let depth_ns = if rate.burst_ns > 0 {
+        later(rate.burst_ns, needed_ns)
+    } else {
+        0
+    };
+    let wish = Wish {
+        needed: needed_ns,
+        wanted: later(rate.lease_ns, needed_ns),
+        reserve: 0,
+    };
+    let taken_ns = take(buckets.own, now, depth_ns, wish);
+    if taken_ns == 0 {
+        return false;
+    }
+    lease.credit += taken_ns << COST_FRACTION_BITS;
+    lease.credit -= cost;
+    // Rounded up, so that it is never less than what passes.
+    let taken_bytes = bytes_in(taken_ns, rate.cost_per_byte) + 1;
+    charge_ceil(rate, buckets, now, taken_bytes);
+    charge_shared(buckets, now, taken_bytes);
+    true
+}
+
+/// Borrows what covers the packet from the interface's bucket, and spends that.
+#[inline(always)]
+fn from_others<B: Bucket>(
+    rate: &ClassRate,
+    lease: &mut Lease,
+    buckets: &Buckets<'_, B>,
+    now: u64,
+    bytes: u64,
+) -> bool {
+    let interface = buckets.interface;
+    if !may_borrow(rate, interface) {
+        return false;
+    }
+    let missing = bytes.saturating_sub(lease.borrowed);
+    let needed_ns = time_of(missing, interface.cost_per_byte);
+    let mut wanted_ns = later(rate.loan_ns, needed_ns);
+    if rate.ceil_cost_per_byte != 0 {
+        let at_ceil_ns = available(buckets.ceil, now, ceil_depth(rate, interface, bytes));
+        let below_ceil = bytes_in(at_ceil_ns, rate.ceil_cost_per_byte);
+        if below_ceil < missing {
+            return false;
+        }
+        wanted_ns = earlier(wanted_ns, time_of(below_ceil, interface.cost_per_byte));
+    }
+    let wish = Wish {
+        needed: needed_ns,
+        wanted: wanted_ns,
+        reserve: rate.reserve_ns,
+    };
+    let depth_ns = later(
+        interface.burst_ns,
+        needed_ns.saturating_add(rate.reserve_ns),
+    );
+    let taken_ns = take(buckets.shared, now, depth_ns, wish);
+    if taken_ns == 0 {
+        return false;
+    }
+    let loan = later(bytes_in(taken_ns, interface.cost_per_byte), missing);
+    charge_ceil(rate, buckets, now, loan);
+    lease.borrowed += loan;
+    lease.borrowed -= bytes;
+    true
+}
+
+#[inline(always)]
+fn charge_ceil<B: Bucket>(rate: &ClassRate, buckets: &Buckets<'_, B>, now: u64, bytes: u64) {
+    if rate.ceil_cost_per_byte != 0 && rate.reserve_ns != NO_BORROWING {
+        let depth_ns = ceil_depth(rate, buckets.interface, bytes);
+        let spent_ns = time_of(bytes, rate.ceil_cost_per_byte);
+        charge(buckets.ceil, now, depth_ns, spent_ns);
+    }
+}
+
+#[inline(always)]
+fn charge_shared<B: Bucket>(buckets: &Buckets<'_, B>, now: u64, bytes: u64) {
+    let interface = buckets.interface;
+    if interface.cost_per_byte != 0 {
+        let spent_ns = time_of(bytes, interface.cost_per_byte);
+        charge(buckets.shared, now, interface.burst_ns, spent_ns);
+    }
+}
+
+/// A class that borrows bursts above its ceil for no longer than the interface does above its capacity,
+/// but a packet of any length passes when its time has come.
+#[inline(always)]
+fn ceil_depth(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) -> u64 {
+    later(
+        interface.burst_ns,
+        time_of(bytes, rate.ceil_cost_per_byte) + 1,
+    )
+}
+
+/// The bytes that a time pays for at a cost, rounded down.
+#[inline(always)]
+fn bytes_in(time_ns: u64, cost_per_byte: u64) -> u64 {
+    // No cost is zero where this is asked; the compiler does not know.
+    let bytes = (time_ns << COST_FRACTION_BITS).checked_div(cost_per_byte);
+    bytes.unwrap_or(0)
+}
+
+/// The time that bytes take at a cost, in ns, rounded up.
+#[inline(always)]
+const fn time_of(bytes: u64, cost_per_byte: u64) -> u64 {
+    (bytes.wrapping_mul(cost_per_byte) >> COST_FRACTION_BITS) + 1
+}

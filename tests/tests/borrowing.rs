@@ -1,0 +1,276 @@
+//! What classes borrow of their interface's capacity, with a clock of ours and any number of CPUs.
+#![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+use proptest::prelude::*;
+use stormbolt_common::counters::Lease;
+use stormbolt_common::police::{COST_FRACTION_BITS, ClassRate, InterfaceRate};
+use stormbolt_control::decide::{Borrowing, class_rate, interface_rate};
+use stormbolt_control::policy::{AttachMode, Class, Interface};
+use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
+use stormbolt_ebpf::police::Buckets;
+use stormbolt_tests::host_tables::{HostBucket, HostClock};
+use stormbolt_tests::policer::police;
+use stormbolt_tests::random::Random;
+
+const START_NS: u64 = 3_600_000_000_000;
+const GIGABIT: u64 = 1_000_000_000;
+const FRAME: u64 = 1514;
+/// Time of a full frame at a gigabit.
+const FRAME_NS: u64 = FRAME * 8;
+
+/// A class on the interface, on many CPUs.
+struct Member {
+    class: Class,
+    rate: ClassRate,
+    own: HostBucket,
+    ceil: HostBucket,
+    leases: Vec<Lease>,
+    passed_bytes: u64,
+}
+
+/// An interface and its classes.
+struct Link {
+    interface: InterfaceRate,
+    shared: HostBucket,
+    members: Vec<Member>,
+    now_ns: u64,
+}
+
+fn class(priority: u8, rate: u64, ceil: Option<u64>) -> Class {
+    Class {
+        name: String::new(),
+        priority,
+        rate: BitsPerSecond(rate),
+        ceil: ceil.map(BitsPerSecond),
+        burst: Nanoseconds::from_millis(20),
+        weight: 1,
+        cpus: None,
+    }
+}
+
+impl Link {
+    /// Each class has its guarantee in force.
+    fn new(capacity: u64, classes: Vec<Class>, cpus: u32) -> Self {
+        let interface = Interface {
+            name: "eth0".to_owned(),
+            capacity: BitsPerSecond(capacity),
+            mode: AttachMode::Auto,
+        };
+        let borrowing = Borrowing::among(&classes);
+        let member = |class: Class| {
+            let mut rate = class_rate(class.rate, class.burst, cpus);
+            borrowing.write(&class, &interface, cpus, &mut rate);
+            Member {
+                class,
+                rate,
+                own: HostBucket::default(),
+                ceil: HostBucket::default(),
+                leases: vec![Lease::default(); usize::try_from(cpus).expect("a small number")],
+                passed_bytes: 0,
+            }
+        };
+        Self {
+            interface: interface_rate(&interface),
+            shared: HostBucket::default(),
+            members: classes.into_iter().map(member).collect(),
+            now_ns: START_NS,
+        }
+    }
+
+    fn offer(&mut self, member: usize, cpu: usize, bytes: u64) -> bool {
+        let member = &mut self.members[member];
+        let buckets = Buckets {
+            own: &member.own,
+            ceil: &member.ceil,
+            shared: &self.shared,
+            interface: &self.interface,
+        };
+        let clock = HostClock::at(self.now_ns, 250);
+        let lease = &mut member.leases[cpu];
+        let passes = police(&member.rate, lease, &buckets, &clock, bytes);
+        member.passed_bytes += if passes { bytes } else { 0 };
+        passes
+    }
+
+    fn passed_bytes(&self) -> u64 {
+        self.members.iter().map(|member| member.passed_bytes).sum()
+    }
+}
+
+/// Time that bytes take, in 2^-20 ns.
+fn cost(bytes: u64, cost_per_byte: u64) -> u128 {
+    u128::from(bytes) * u128::from(cost_per_byte)
+}
+
+fn units(ns: u64) -> u128 {
+    u128::from(ns) << COST_FRACTION_BITS
+}
+
+#[test]
+fn capacity_that_nobody_uses_is_there_at_once_and_no_more_than_that() {
+    for cpus in [1_u32, 2, 16] {
+        let classes = vec![class(0, GIGABIT / 2, None), class(7, GIGABIT / 100, None)];
+        let mut link = Link::new(GIGABIT, classes, cpus);
+        let mut random = Random::of(cpus.into());
+        let mut passed_in = |link: &mut Link, ms: u64| {
+            let before = link.passed_bytes();
+            // Half again as much as the link carries.
+            for _ in 0..ms * 1_000_000 * 3 / 2 / FRAME_NS {
+                link.now_ns += FRAME_NS * 2 / 3;
+                let cpu = random.index(usize::try_from(cpus).expect("a small number"));
+                link.offer(1, cpu, FRAME);
+            }
+            link.passed_bytes() - before
+        };
+        let a_ms = GIGABIT / 8 / 1000;
+        // Its own bucket of 20 ms at a hundredth, and half of the link's of 10 ms are full at first.
+        let first = passed_in(&mut link, 10);
+        assert!(
+            first >= 99 * a_ms / 10 && first <= 16 * a_ms,
+            "{cpus}: {first}"
+        );
+        let then = passed_in(&mut link, 100);
+        let expected = 100 * a_ms;
+        assert!(
+            then.abs_diff(expected) <= expected / 100,
+            "{cpus}: {then} of {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_higher_priority_finds_room_under_a_flood_of_a_lower_one() {
+    let classes = vec![class(0, GIGABIT / 10, None), class(7, 0, None)];
+    let mut link = Link::new(GIGABIT, classes, 2);
+    let mut random = Random::of(4);
+    let flood = |link: &mut Link, random: &mut Random, frames: u64| {
+        for _ in 0..frames {
+            link.now_ns += FRAME_NS / 10;
+            link.offer(1, random.index(2), FRAME);
+        }
+    };
+    flood(&mut link, &mut random, 100_000);
+    let mut lost = 0;
+    for _ in 0..1_000 {
+        // Its guarantee, unevenly: a frame in ten of the link's time, up to 40 at a time.
+        let frames = 1 + random.below(40);
+        flood(&mut link, &mut random, frames * 100);
+        for _ in 0..frames {
+            lost += u32::from(!link.offer(0, random.index(2), FRAME));
+        }
+    }
+    assert_eq!(lost, 0, "up to its guarantee");
+    // Three ms of the link at once: the flood leaves five, of which a CPU may hold one for itself.
+    for _ in 0..3_000_000 / FRAME_NS {
+        lost += u32::from(!link.offer(0, random.index(2), FRAME));
+    }
+    assert_eq!(lost, 0, "beyond its guarantee");
+}
+
+#[test]
+fn what_own_rates_spend_is_not_lent_as_well() {
+    // The first class sends its guarantee in bursts; the second one wants all that is left.
+    let classes = vec![class(0, GIGABIT / 2, None), class(7, 0, None)];
+    let mut link = Link::new(GIGABIT, classes, 2);
+    let (mut number, start) = (0_u64, link.now_ns);
+    while link.now_ns < start + 2_000_000_000 {
+        link.now_ns += FRAME_NS / 2;
+        number += 1;
+        link.offer(1, 0, FRAME);
+        if number.is_multiple_of(2_000) {
+            for _ in 0..500 {
+                link.offer(0, 1, FRAME);
+            }
+        }
+    }
+    let all = cost(link.passed_bytes(), link.interface.cost_per_byte);
+    let first = cost(link.members[0].passed_bytes, link.interface.cost_per_byte);
+    let span = units(link.now_ns - start);
+    assert!(first * 100 >= span * 49, "{first} of {span}");
+    assert!(all <= span + units(40_000_000), "{all} of {span}");
+    assert!(all * 100 >= span * 98, "{all} of {span}");
+}
+
+#[derive(Clone, Debug)]
+struct Event {
+    later_ns: u64,
+    member: usize,
+    cpu: usize,
+    bytes: u64,
+    packets: u64,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let later_ns = prop_oneof![6 => 0_u64..200_000, 1 => 0_u64..20_000_000];
+    let bytes = prop_oneof![Just(60_u64), Just(FRAME), 14_u64..9000];
+    (later_ns, 0..6_usize, 0..64_usize, bytes, 1..40_u64).prop_map(
+        |(later_ns, member, cpu, bytes, packets)| Event {
+            later_ns,
+            member,
+            cpu,
+            bytes,
+            packets,
+        },
+    )
+}
+
+/// Classes whose guarantees add up to no more than a hundred parts, with or without a ceil.
+fn members() -> impl Strategy<Value = Vec<(u8, u64, Option<u64>)>> {
+    let ceil = proptest::option::of(1..120_u64);
+    prop::collection::vec((0..8_u8, 0..16_u64, ceil), 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn an_interface_passes_no_more_than_its_capacity_and_a_class_no_more_than_its_ceil(
+        capacity in 10_000_000..100_000_000_000_u64,
+        cpus in 1..64_u32,
+        members in members(),
+        events in prop::collection::vec(event(), 1..300),
+    ) {
+        let part = capacity / 100;
+        let classes = members
+            .iter()
+            .map(|&(priority, rate, ceil)| {
+                class(priority, rate * part, ceil.map(|ceil| ceil.max(rate).max(1) * part))
+            })
+            .collect();
+        let mut link = Link::new(capacity, classes, cpus);
+        let cpus = usize::try_from(cpus).expect("a small number");
+        for event in events {
+            link.now_ns += event.later_ns;
+            let member = event.member % link.members.len();
+            for _ in 0..event.packets {
+                link.offer(member, event.cpu % cpus, event.bytes);
+            }
+        }
+        let span = units(link.now_ns - START_NS);
+        let price = link.interface.cost_per_byte;
+        let jumbo = units(2) + cost(9000, price);
+        // Full buckets at the start, those of the classes at their rates.
+        let bursts: u128 = link.members.iter().map(|member| {
+            let depth = units(member.rate.burst_ns);
+            let own = depth / u128::from(member.rate.cost_per_byte.min(u64::MAX / 2)) + 9000;
+            own * u128::from(price)
+        }).sum();
+        let all = cost(link.passed_bytes(), price);
+        let allowed = span + units(link.interface.burst_ns) + bursts + jumbo;
+        prop_assert!(all <= allowed, "{all} of {allowed}");
+        for member in &link.members {
+            let Some(ceil) = member.class.ceil.filter(|ceil| ceil.0 < capacity) else {
+                continue;
+            };
+            let at_ceil = class_rate(ceil, Nanoseconds::from_millis(20), 1);
+            let own = units(member.rate.burst_ns)
+                / u128::from(member.rate.cost_per_byte.min(u64::MAX / 2)) + 9000;
+            let depth = units(link.interface.burst_ns) + cost(9000, at_ceil.cost_per_byte);
+            let passed = cost(member.passed_bytes, at_ceil.cost_per_byte);
+            // What several CPUs borrow at one moment is known to the ceil a moment later.
+            let loans = units(member.rate.loan_ns);
+            let allowed = span + depth + own * u128::from(at_ceil.cost_per_byte) + loans;
+            prop_assert!(passed <= allowed, "{passed} of {allowed} of {:?}", member.class);
+        }
+    }
+}
