@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use stormbolt_common::policy::{RuleEntry, VERDICT_PASS};
 use stormbolt_control::compile::{Compiler, Heap, Input, Patient};
 use stormbolt_control::policy::{
-    Accepts, Action, Addresses, AttachMode, Class, CpuSet, Interface, Malformed, Policy, Range,
-    Rule, RuleMatch, Set,
+    Accepts, Action, Addresses, AttachMode, Class, CpuSet, Interface, Policy, Range, Rule,
+    RuleMatch, Set,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use xtask::rulesets::Filter;
@@ -148,9 +148,6 @@ pub(crate) fn compile_only(policy: &Policy) -> anyhow::Result<u64> {
 fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
     let rules = matches.into_iter().enumerate();
     Policy {
-        interval: Nanoseconds(100_000_000),
-        table_memory: None,
-        table_flows: None,
         interfaces: vec![Interface {
             name: "lo".to_owned(),
             capacity: BitsPerSecond(400_000_000_000),
@@ -175,8 +172,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
                 })
             })
             .collect(),
-        default_class: 0,
-        malformed: Malformed::Drop,
+        ..Policy::empty()
     }
 }
 

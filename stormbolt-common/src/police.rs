@@ -38,8 +38,8 @@ pub struct ClassRate {
     pub reserve_ns: u64,
     /// Most that a CPU borrows at once, as time at the interface's capacity, in ns.
     pub loan_ns: u64,
-    /// Zero; two entries never share a cache line in part.
-    pub reserved_long: u64,
+    /// [`Self::cost_per_byte`] for the time that the controller is silent. Zero: unlimited.
+    pub failsafe_cost_per_byte: u64,
 }
 
 /// In [`ClassRate::reserve_ns`]: the class passes what its own bucket pays for and no more.

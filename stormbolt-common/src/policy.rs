@@ -14,6 +14,9 @@ pub struct Active {
     pub reserved: u32,
     /// Seed of the flow hash, random per load, so that nobody can aim flows at one slot.
     pub hash_seed: u64,
+    /// From this time on (`bpf_ktime_get_ns`) the controller is taken to be silent, and classes are held
+    /// to [`crate::police::ClassRate::failsafe_cost_per_byte`]. The controller keeps moving it.
+    pub silent_from_ns: u64,
 }
 
 /// Policies side by side: the one in force and the next.
@@ -83,7 +86,7 @@ pub const VERDICT_PASS: u32 = u32::MAX;
 /// [`RuleEntry::verdict`] of a rule that drops packets.
 pub const VERDICT_DROP: u32 = u32::MAX - 1;
 
-const _: () = assert!(size_of::<Active>() == 16 && align_of::<Active>() == 8);
+const _: () = assert!(size_of::<Active>() == 24 && align_of::<Active>() == 8);
 const _: () = assert!(size_of::<PolicyHeader>() == 16 && align_of::<PolicyHeader>() == 4);
 const _: () = assert!(size_of::<FamilyRoots>() == 40 && align_of::<FamilyRoots>() == 8);
 const _: () = assert!(size_of::<PolicyEntry>() == 152 && align_of::<PolicyEntry>() == 8);

@@ -71,7 +71,7 @@ const UNLIMITED: &ClassRate = &ClassRate {
     ceil_cost_per_byte: 0,
     reserve_ns: 0,
     loan_ns: 0,
-    reserved_long: 0,
+    failsafe_cost_per_byte: 0,
 };
 
 /// An interface that lends nothing.
@@ -281,6 +281,7 @@ impl Tables for HostTables {
             ceil: &held.ceil,
             shared: self.shared.entry(interface).or_default(),
             interface: capacity.map_or(NO_CAPACITY, |(_, capacity)| capacity),
+            silent_from_ns: u64::MAX,
         };
         let state = ClassState {
             rate: given.map_or(UNLIMITED, |(_, rate)| rate),

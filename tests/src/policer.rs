@@ -17,6 +17,7 @@ pub fn police_alone<C: Clock, B: Bucket>(
         ceil: bucket,
         shared: bucket,
         interface: &InterfaceRate::default(),
+        silent_from_ns: u64::MAX,
     };
     police(rate, lease, &buckets, clock, bytes)
 }

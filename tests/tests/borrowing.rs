@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use stormbolt_common::counters::Lease;
-use stormbolt_common::police::{COST_FRACTION_BITS, ClassRate, InterfaceRate};
+use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate};
 use stormbolt_control::decide::{Borrowing, class_rate, interface_rate};
 use stormbolt_control::policy::{AttachMode, Class, Interface};
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
@@ -33,6 +33,7 @@ struct Link {
     interface: InterfaceRate,
     shared: HostBucket,
     members: Vec<Member>,
+    silent_from_ns: u64,
     now_ns: u64,
 }
 
@@ -73,6 +74,7 @@ impl Link {
             interface: interface_rate(&interface),
             shared: HostBucket::default(),
             members: classes.into_iter().map(member).collect(),
+            silent_from_ns: u64::MAX,
             now_ns: START_NS,
         }
     }
@@ -84,6 +86,7 @@ impl Link {
             ceil: &member.ceil,
             shared: &self.shared,
             interface: &self.interface,
+            silent_from_ns: self.silent_from_ns,
         };
         let clock = HostClock::at(self.now_ns, 250);
         let lease = &mut member.leases[cpu];
@@ -273,4 +276,43 @@ proptest! {
             prop_assert!(passed <= allowed, "{passed} of {allowed} of {:?}", member.class);
         }
     }
+}
+
+/// Passed of the interface's capacity, in percent, while a class sends 150 % of it for 200 ms.
+fn percent_passed(link: &mut Link, member: usize) -> u64 {
+    let (before, start) = (link.members[member].passed_bytes, link.now_ns);
+    while link.now_ns < start + 200_000_000 {
+        link.now_ns += FRAME_NS * 2 / 3;
+        link.offer(member, 0, FRAME);
+    }
+    (link.members[member].passed_bytes - before) * 8 * 5 * 100 / GIGABIT
+}
+
+#[test]
+fn without_a_word_from_the_controller_the_failsafe_holds_and_nothing_is_borrowed() {
+    let classes = vec![class(0, GIGABIT / 2, None), class(7, GIGABIT / 10, None)];
+    let mut link = Link::new(GIGABIT, classes, 1);
+    link.members[1].rate.failsafe_cost_per_byte =
+        class_rate(BitsPerSecond(GIGABIT / 4), Nanoseconds::from_millis(20), 1).cost_per_byte;
+    let before = percent_passed(&mut link, 1);
+    assert!((99..=107).contains(&before), "{before}");
+    link.silent_from_ns = link.now_ns + 200_000_000;
+    let in_time = percent_passed(&mut link, 1);
+    assert!((99..=101).contains(&in_time), "{in_time}");
+    let silent = percent_passed(&mut link, 1);
+    assert!((24..=28).contains(&silent), "{silent}");
+    // It is back.
+    link.silent_from_ns = u64::MAX - 1;
+    let back = percent_passed(&mut link, 1);
+    assert!((99..=106).contains(&back), "{back}");
+}
+
+#[test]
+fn without_a_word_an_open_failsafe_passes_everything_and_one_without_a_rate_nothing() {
+    let mut link = Link::new(GIGABIT, vec![class(0, 0, None), class(7, 0, None)], 1);
+    link.members[0].rate.failsafe_cost_per_byte = 0;
+    link.members[1].rate.failsafe_cost_per_byte = BLOCKED;
+    link.silent_from_ns = link.now_ns;
+    assert_eq!(percent_passed(&mut link, 0), 150);
+    assert_eq!(percent_passed(&mut link, 1), 0);
 }

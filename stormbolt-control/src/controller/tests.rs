@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::observe::CellCounters;
-use crate::policy::{AttachMode, Malformed};
+use crate::policy::AttachMode;
 use crate::units::Nanoseconds;
 
 const MEGABIT: u64 = 1_000_000;
@@ -38,14 +38,9 @@ fn policy(classes: Vec<Class>) -> Policy {
     };
     Policy {
         interval: INTERVAL,
-        table_memory: None,
-        table_flows: None,
         interfaces: vec![interface("eth0"), interface("eth1")],
         classes,
-        sets: vec![],
-        rules: vec![],
-        default_class: 0,
-        malformed: Malformed::Drop,
+        ..Policy::empty()
     }
 }
 

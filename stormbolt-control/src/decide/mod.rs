@@ -3,11 +3,13 @@
 mod borrowing;
 mod damping;
 mod encode;
+mod failsafe;
 mod placement;
 mod rates;
 
 pub use borrowing::{Borrowing, interface_rate};
 pub use damping::next_rates;
 pub use encode::class_rate;
+pub use failsafe::FailsafeRates;
 pub use placement::{Balancer, MAX_MOVES, Move, evict, round_robin};
 pub use rates::{Allotment, Claim, allot, starting_room};

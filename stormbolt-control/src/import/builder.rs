@@ -9,8 +9,8 @@ use stormbolt_common::limits::{MAX_INTERFACES, MAX_RULES};
 use super::draft::{Draft, Drafted, Read};
 use super::finding::{Finding, FindingKind};
 use crate::policy::{
-    Accepts, Action, AttachMode, Class, Interface, MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Malformed,
-    Policy, Rule, Set,
+    Accepts, Action, AttachMode, Class, Interface, MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Policy,
+    Rule, Set,
 };
 use crate::units::{BitsPerSecond, Nanoseconds};
 
@@ -237,15 +237,12 @@ impl<'a> Builder<'a> {
         });
         Imported {
             policy: Policy {
-                interval: Nanoseconds::from_millis(100),
-                table_memory: None,
-                table_flows: None,
                 interfaces: interfaces.collect(),
                 classes,
                 sets: self.sets,
                 rules,
                 default_class,
-                malformed: Malformed::Drop,
+                ..Policy::empty()
             },
             findings: self.findings.into_iter().collect(),
             to_do: self.to_do,

@@ -30,6 +30,8 @@ use crate::units::Nanoseconds;
 pub struct Policy {
     /// The controller's period Δt, 10 ms to 10 s.
     pub interval: Nanoseconds,
+    /// What happens when the controller is silent.
+    pub failsafe: Failsafe,
     /// Bytes that the compiled rules and sets may take, if the policy says so. They are allocated when
     /// the daemon starts, so this is a wish in any later policy.
     pub table_memory: Option<u64>,
@@ -51,6 +53,55 @@ pub struct Policy {
     pub default_class: usize,
     /// What happens to malformed IP packets.
     pub malformed: Malformed,
+}
+
+impl Policy {
+    /// A policy without anything in it, which holds for nobody.
+    pub fn empty() -> Self {
+        Self {
+            interval: Nanoseconds::from_millis(100),
+            failsafe: Failsafe::default(),
+            table_memory: None,
+            table_flows: None,
+            interfaces: Vec::new(),
+            classes: Vec::new(),
+            sets: Vec::new(),
+            rules: Vec::new(),
+            default_class: 0,
+            malformed: Malformed::default(),
+        }
+    }
+}
+
+/// What the data path does by itself when it has not heard from the controller for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failsafe {
+    /// To what rates it holds the classes.
+    pub mode: FailsafeMode,
+    /// After how long a silence; at least two intervals.
+    pub after: Nanoseconds,
+}
+
+impl Default for Failsafe {
+    fn default() -> Self {
+        Self {
+            mode: FailsafeMode::default(),
+            after: Nanoseconds::from_millis(1_000),
+        }
+    }
+}
+
+/// The rates of classes when the controller is silent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailsafeMode {
+    /// Those that stand.
+    #[default]
+    Hold,
+    /// The guarantees; classes without one share what the guarantees leave. Nothing is borrowed.
+    Guaranteed,
+    /// None: everything passes that a rule puts into a class.
+    Open,
 }
 
 /// What happens to a packet whose headers contradict themselves or the frame.

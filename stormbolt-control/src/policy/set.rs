@@ -159,8 +159,6 @@ fn each_difference(old: &[IpNet], new: &[IpNet], mut then: impl FnMut(IpNet, boo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Malformed;
-    use crate::units::Nanoseconds;
 
     fn set(name: &str, prefixes: &[&str]) -> Arc<Set> {
         let prefixes = prefixes.iter().map(|text| text.parse().unwrap());
@@ -169,15 +167,8 @@ mod tests {
 
     fn policy(sets: Vec<Arc<Set>>) -> Policy {
         Policy {
-            interval: Nanoseconds::default(),
-            table_memory: None,
-            table_flows: None,
-            interfaces: Vec::new(),
-            classes: Vec::new(),
             sets,
-            rules: Vec::new(),
-            default_class: 0,
-            malformed: Malformed::Drop,
+            ..Policy::empty()
         }
     }
 

@@ -181,6 +181,11 @@ impl Tables for MapTables {
             ceil: MapBucket::at(word),
             shared: MapBucket::at(shared.cast()),
             interface: rate,
+            silent_from_ns: match maps::ACTIVE.get_ptr(0) {
+                // SAFETY: the map has one entry, which lives as long as the program.
+                Some(active) => unsafe { active.read_volatile() }.silent_from_ns,
+                None => u64::MAX,
+            },
         };
         Some((self.class(cell)?, buckets))
     }

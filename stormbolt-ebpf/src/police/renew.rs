@@ -20,6 +20,12 @@ pub const REFUSALS_PER_LOOK: u64 = 15;
 /// two packets. It is more than one jiffy of a kernel with 100 ticks a second.
 pub const MIN_BURST_FOR_UNSEEN_REFUSAL_NS: u64 = 12_000_000;
 
+/// What a class gets at once where it is not held to any rate: enough not to ask often.
+const UNLIMITED_LOAN: u64 = 1 << 20;
+
+/// Depth of a bucket while the controller is silent.
+const FAILSAFE_BURST_NS: u64 = 20_000_000;
+
 /// The buckets that a packet may be paid out of.
 pub struct Buckets<'a, B> {
     /// The class's own, at its rate.
@@ -30,6 +36,8 @@ pub struct Buckets<'a, B> {
     pub shared: &'a B,
     /// That capacity.
     pub interface: &'a InterfaceRate,
+    /// From when on the controller is taken to be silent, in ns.
+    pub silent_from_ns: u64,
 }
 
 /// Whether a packet of `bytes` bytes is within the class's rate when it takes a new lease, or within
@@ -42,7 +50,8 @@ pub fn renew<C: Clock, B: Bucket>(
     clock: &C,
     bytes: u64,
 ) -> bool {
-    if rate.cost_per_byte == BLOCKED && !may_borrow(rate, buckets.interface) {
+    let never_silent = buckets.silent_from_ns == u64::MAX;
+    if rate.cost_per_byte == BLOCKED && never_silent && !may_borrow(rate, buckets.interface) {
         return false;
     }
     let jiffy = clock.jiffy();
@@ -51,7 +60,12 @@ pub fn renew<C: Clock, B: Bucket>(
         return false;
     }
     let now = clock.now_ns();
-    if from_own(rate, lease, buckets, now, bytes) || from_others(rate, lease, buckets, now, bytes) {
+    let within = if now >= buckets.silent_from_ns {
+        by_failsafe(rate, lease, buckets.own, now, bytes)
+    } else {
+        from_own(rate, lease, buckets, now, bytes) || from_others(rate, lease, buckets, now, bytes)
+    };
+    if within {
         return true;
     }
     lease.refused_jiffy = jiffy;
@@ -157,6 +171,40 @@ fn from_others<B: Bucket>(
     let loan = later(bytes_in(taken_ns, interface.cost_per_byte), missing);
     charge_ceil(rate, buckets, now, loan);
     lease.borrowed += loan;
+    lease.borrowed -= bytes;
+    true
+}
+
+/// Takes what covers the packet at the rate that holds while the controller is silent.
+///
+/// Credit that is left from before is worth what it was; what is taken now is kept in bytes, as loans are.
+#[inline(always)]
+fn by_failsafe<B: Bucket>(
+    rate: &ClassRate,
+    lease: &mut Lease,
+    own: &B,
+    now: u64,
+    bytes: u64,
+) -> bool {
+    let taken_bytes = match rate.failsafe_cost_per_byte {
+        0 => UNLIMITED_LOAN,
+        BLOCKED => return false,
+        cost_per_byte => {
+            let missing = bytes.saturating_sub(lease.borrowed);
+            let needed_ns = time_of(missing, cost_per_byte);
+            let wish = Wish {
+                needed: needed_ns,
+                wanted: later(rate.lease_ns, needed_ns),
+                reserve: 0,
+            };
+            let taken_ns = take(own, now, later(FAILSAFE_BURST_NS, needed_ns), wish);
+            if taken_ns == 0 {
+                return false;
+            }
+            later(bytes_in(taken_ns, cost_per_byte), missing)
+        }
+    };
+    lease.borrowed += taken_bytes;
     lease.borrowed -= bytes;
     true
 }

@@ -80,6 +80,7 @@ fn without_rules(policy: &Policy) -> Policy {
     };
     Policy {
         interval: policy.interval,
+        failsafe: policy.failsafe,
         table_memory: policy.table_memory,
         table_flows: policy.table_flows,
         interfaces: policy.interfaces.clone(),

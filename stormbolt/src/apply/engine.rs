@@ -8,19 +8,24 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_common::steer::entry_for_cpu;
 use stormbolt_control::compile::{Input, Patient, Watch};
 use stormbolt_control::controller::{Command, Controller};
-use stormbolt_control::decide::Borrowing;
 use stormbolt_control::observe::{CellCounters, Observation};
-use stormbolt_control::policy::{AttachMode, Interface, Policy};
+use stormbolt_control::policy::{AttachMode, FailsafeMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
 
 use super::error::ApplyError;
 use super::memory::TableMemory;
-use super::plan::{Numbers, rate_entry, rule_entries, tables};
+use super::plan::{Numbers, Terms, rate_entry, rule_entries, tables};
 use super::table_sizes::FixedSizes;
 use crate::causes::with_causes;
 use crate::datapath::{
     AttachedMode, Attachment, DEFAULT_FLOWS, Datapath, PolicyTables, TableSizes,
 };
+
+/// A time that never comes.
+const FOREVER: Nanoseconds = Nanoseconds(u64::MAX);
+
+/// More than it takes to put a policy into force: it may be compiled for a minute.
+const LONGEST_APPLY: Nanoseconds = Nanoseconds::from_millis(120_000);
 
 /// The loaded data path under a policy. Dropping it detaches everything.
 pub struct Engine {
@@ -28,6 +33,7 @@ pub struct Engine {
     pub(super) policy: Policy,
     pub(super) controller: Controller,
     pub(super) numbers: Numbers,
+    terms: Terms,
     pub(super) attachments: BTreeMap<String, Attachment>,
     pub(super) baselines: Baselines,
     pub(super) received: Received,
@@ -88,17 +94,7 @@ impl Engine {
         table_bytes: u64,
         watch: &mut dyn Watch,
     ) -> Result<Self, ApplyError> {
-        let nothing = Policy {
-            interfaces: Vec::new(),
-            classes: Vec::new(),
-            sets: Vec::new(),
-            rules: Vec::new(),
-            interval: policy.interval,
-            table_memory: policy.table_memory,
-            table_flows: policy.table_flows,
-            default_class: policy.default_class,
-            malformed: policy.malformed,
-        };
+        let nothing = Policy::empty();
         let flows = policy.table_flows.unwrap_or(DEFAULT_FLOWS);
         let sizes = TableSizes {
             bytes: table_bytes.saturating_mul(2),
@@ -111,6 +107,7 @@ impl Engine {
             flows,
             datapath,
             controller: Controller::new(&nothing),
+            terms: Terms::of(&nothing),
             policy: nothing,
             numbers: Numbers::none(),
             attachments: BTreeMap::new(),
@@ -160,11 +157,23 @@ impl Engine {
             interfaces: &numbers.interfaces,
             kept: Some(&kept),
         };
+        // No tick comes meanwhile.
+        self.promise_word(self.received.at, LONGEST_APPLY);
         let compiled = self.memory.compile(input, watch)?;
         let cpus = self.datapath.cpus();
-        let tables = tables(&policy, &controller, &numbers, compiled, generation, cpus);
+        let terms = Terms::of(&policy);
+        let tables = tables(
+            &policy,
+            &controller,
+            &numbers,
+            compiled,
+            generation,
+            &terms,
+            cpus,
+        );
         match self.put_into_force(policy, controller, numbers, &tables) {
             Ok(()) => {
+                self.terms = terms;
                 self.memory.keep();
                 Ok(generation)
             }
@@ -205,6 +214,10 @@ impl Engine {
         self.policy = policy;
         self.controller = controller;
         self.numbers = numbers;
+        // Before the first tick there is no time yet; the first one sets it right.
+        if self.received.at > Nanoseconds::default() {
+            self.promise_word(self.received.at, LONGEST_APPLY);
+        }
         self.settle_interfaces();
         Ok(())
     }
@@ -212,11 +225,22 @@ impl Engine {
     /// One interval of the control line at time `now`.
     pub fn tick(&mut self, now: Nanoseconds) {
         let observation = self.observe(now);
-        let borrowing = Borrowing::among(&self.policy.classes);
         for command in self.controller.tick(&observation) {
-            self.carry_out(command, &borrowing);
+            self.carry_out(command);
         }
         self.measure_cpus(now);
+        self.promise_word(now, self.policy.failsafe.after);
+    }
+
+    /// Tells the data path that it will hear from the controller within some time, or never needs to.
+    fn promise_word(&self, now: Nanoseconds, within: Nanoseconds) {
+        self.datapath
+            .expect_word_until(match self.policy.failsafe.mode {
+                FailsafeMode::Hold => FOREVER,
+                FailsafeMode::Guaranteed | FailsafeMode::Open => {
+                    Nanoseconds(now.0.saturating_add(within.0))
+                }
+            });
     }
 
     /// The policy in force.
@@ -274,7 +298,7 @@ impl Engine {
         }
     }
 
-    fn carry_out(&self, command: Command, borrowing: &Borrowing) {
+    fn carry_out(&self, command: Command) {
         match command {
             Command::SetRate {
                 interface,
@@ -285,7 +309,7 @@ impl Engine {
                     &self.policy,
                     &self.controller,
                     &self.numbers,
-                    borrowing,
+                    &self.terms,
                     (interface, class),
                     rate,
                     self.datapath.cpus(),

@@ -53,6 +53,7 @@ pub(super) fn tokens(
         ceil: &copy(buckets.own.ceil_spent_until_ns),
         shared: &copy(buckets.shared.spent_until_ns),
         interface: &buckets.interface,
+        silent_from_ns: u64::MAX,
     };
     let mut lease = Lease::default();
     Tokens {
@@ -114,7 +115,7 @@ mod tests {
         ceil_cost_per_byte: 0,
         reserve_ns: 0,
         loan_ns: 0,
-        reserved_long: 0,
+        failsafe_cost_per_byte: 0,
     };
 
     fn buckets(spent_until_ns: u64) -> BucketsNow {

@@ -5,7 +5,7 @@ use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS};
 use stormbolt_control::compile::CompiledRules;
 use stormbolt_control::controller::Controller;
-use stormbolt_control::decide::{Borrowing, class_rate, interface_rate};
+use stormbolt_control::decide::{Borrowing, FailsafeRates, class_rate, interface_rate};
 use stormbolt_control::policy::{Action, CpuSet, Malformed, Policy};
 use stormbolt_control::units::BitsPerSecond;
 
@@ -79,13 +79,29 @@ impl Numbers {
     }
 }
 
+/// What of the classes' entries does not change while a policy is in force.
+pub(super) struct Terms {
+    borrowing: Borrowing,
+    failsafe: FailsafeRates,
+}
+
+impl Terms {
+    /// Under this policy.
+    pub(super) fn of(policy: &Policy) -> Self {
+        Self {
+            borrowing: Borrowing::among(&policy.classes),
+            failsafe: FailsafeRates::of(policy),
+        }
+    }
+}
+
 /// A class's rate on an interface as the policer reads it, steering included.
 pub(super) fn rate_entry(
     policy: &Policy,
     controller: &Controller,
     numbers: &Numbers,
-    borrowing: &Borrowing,
-    (interface, class): (usize, usize),
+    terms: &Terms,
+    place @ (interface, class): (usize, usize),
     rate: BitsPerSecond,
     cpus: u32,
 ) -> ClassRate {
@@ -96,10 +112,11 @@ pub(super) fn rate_entry(
     let burst = class.map(|class| class.burst).unwrap_or_default();
     let mut entry = ClassRate {
         cpu_set: set.map_or(0, |set| set + 1),
+        failsafe_cost_per_byte: terms.failsafe.cost_per_byte(policy.failsafe.mode, place),
         ..class_rate(rate, burst, cpus)
     };
     if let (Some(class), Some(interface)) = (class, interface) {
-        borrowing.write(class, interface, cpus, &mut entry);
+        terms.borrowing.write(class, interface, cpus, &mut entry);
     }
     entry
 }
@@ -130,15 +147,15 @@ pub(super) fn tables(
     numbers: &Numbers,
     compiled: CompiledRules,
     generation: u32,
+    terms: &Terms,
     cpus: u32,
 ) -> PolicyTables {
     let mut rates = Vec::new();
-    let borrowing = Borrowing::among(&policy.classes);
     for (interface, of_interface) in controller.rates().iter().enumerate() {
         for (class, &rate) in of_interface.iter().enumerate() {
             if let Some(cell) = numbers.cell(interface, class) {
                 let place = (interface, class);
-                let entry = rate_entry(policy, controller, numbers, &borrowing, place, rate, cpus);
+                let entry = rate_entry(policy, controller, numbers, terms, place, rate, cpus);
                 rates.push((cell, entry));
             }
         }

@@ -12,13 +12,21 @@ const VERSION: i64 = 1;
 /// A policy file as written.
 #[derive(Debug)]
 pub(super) struct Document<'t> {
-    pub(super) interval: Option<Field>,
+    pub(super) controller: ControllerEntry,
     pub(super) tables: TablesEntry,
     pub(super) interfaces: Vec<InterfaceEntry>,
     pub(super) classes: Vec<ClassEntry>,
     pub(super) sets: Vec<SetEntry<'t>>,
     pub(super) rules: Vec<RuleEntry>,
     pub(super) default: Option<DefaultEntry>,
+}
+
+/// `[controller]`
+#[derive(Debug, Default)]
+pub(super) struct ControllerEntry {
+    pub(super) interval: Option<Field>,
+    pub(super) failsafe: Option<Field>,
+    pub(super) failsafe_after: Option<Field>,
 }
 
 /// `[tables]`
@@ -93,7 +101,10 @@ impl<'t> Document<'t> {
         let mut root = Section::new("", table(text, problems)?);
         check_version(root.field("version", problems), problems)?;
         let document = Self {
-            interval: only_field(&mut root, "controller", "interval", problems),
+            controller: root
+                .section("controller", problems)
+                .map(|(_, section)| ControllerEntry::read(section, problems))
+                .unwrap_or_default(),
             tables: root
                 .section("tables", problems)
                 .map(|(_, section)| TablesEntry::read(section, problems))
@@ -158,18 +169,6 @@ fn check_version(version: Option<Field>, problems: &mut Problems) -> Option<()> 
 }
 
 /// The value of the one key that a table may have.
-fn only_field(
-    root: &mut Section<'_>,
-    table: &'static str,
-    key: &'static str,
-    problems: &mut Problems,
-) -> Option<Field> {
-    let (_, mut section) = root.section(table, problems)?;
-    let field = section.field(key, problems);
-    section.finish(problems);
-    field
-}
-
 fn entries<'t, T>(
     root: &mut Section<'t>,
     key: &'static str,
@@ -193,6 +192,18 @@ fn rules(root: &mut Section<'_>, problems: &mut Problems) -> Vec<RuleEntry> {
         section.finish(problems);
     }
     rules
+}
+
+impl ControllerEntry {
+    fn read(mut section: Section<'_>, problems: &mut Problems) -> Self {
+        let entry = Self {
+            interval: section.field("interval", problems),
+            failsafe: section.field("failsafe", problems),
+            failsafe_after: section.field("failsafe-after", problems),
+        };
+        section.finish(problems);
+        entry
+    }
 }
 
 impl TablesEntry {

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use stormbolt_control::policy::{
-    Accepts, Action, Addresses, AttachMode, Class, FragmentMatch, Malformed, Policy, Range, Rule,
-    RuleMatch, Set, TcpFlagsMatch,
+    Accepts, Action, Addresses, AttachMode, Class, FailsafeMode, FragmentMatch, Malformed, Policy,
+    Range, Rule, RuleMatch, Set, TcpFlagsMatch,
 };
 
 use super::fields::{DSCP, PROTOCOLS, TCP_FLAGS};
@@ -22,6 +22,8 @@ pub fn to_toml(policy: &Policy) -> String {
     let mut out = Writer(String::from("version = 1\n"));
     out.header("[controller]");
     out.text("interval", &write_time(policy.interval));
+    out.text("failsafe", failsafe(policy.failsafe.mode));
+    out.text("failsafe-after", &write_time(policy.failsafe.after));
     write_tables(&mut out, policy);
     for interface in &policy.interfaces {
         out.header(&format!("[interface.{}]", key(&interface.name)));
@@ -201,6 +203,14 @@ fn write_addresses(out: &mut Writer, policy: &Policy, key: &str, addresses: Opti
 
 fn class_name(policy: &Policy, index: usize) -> &str {
     policy.classes.get(index).map_or("", |class| &class.name)
+}
+
+const fn failsafe(mode: FailsafeMode) -> &'static str {
+    match mode {
+        FailsafeMode::Hold => "hold",
+        FailsafeMode::Guaranteed => "guaranteed",
+        FailsafeMode::Open => "open",
+    }
 }
 
 fn mode(mode: AttachMode) -> &'static str {

@@ -9,6 +9,7 @@ use stormbolt_common::limits::{MAX_CELLS, MAX_INTERFACES, interface_rate_index, 
 use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{Active, PolicyEntry, PolicyHeader, policy_slot};
 use stormbolt_control::compile::CompiledRules;
+use stormbolt_control::units::Nanoseconds;
 
 use super::blocks;
 use super::error::DatapathError;
@@ -109,6 +110,19 @@ impl Datapath {
     /// Sends the packets of a slot to where `entry` says ([`stormbolt_common::steer`]).
     pub fn set_slot(&self, slot: u32, entry: u32) {
         self.slot_cpus.set(index(slot), entry);
+    }
+
+    /// When `time` has passed without another call, the data path goes over to what the policy's failsafe says.
+    pub fn expect_word_until(&self, time: Nanoseconds) {
+        if let Some(active) = self.active.get(0) {
+            self.active.set(
+                0,
+                Active {
+                    silent_from_ns: time.0,
+                    ..active
+                },
+            );
+        }
     }
 
     fn activate(&self, generation: u32) {

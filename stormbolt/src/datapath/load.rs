@@ -109,6 +109,7 @@ impl Datapath {
                 generation: 0,
                 reserved: 0,
                 hash_seed,
+                silent_from_ns: u64::MAX,
             },
         );
         Ok(Self {

@@ -60,6 +60,8 @@ version = 1
 
 [controller]
 interval = "100ms"
+failsafe = "hold"
+failsafe-after = "1s"
 
 [interface.eth0]
 capacity = "1Gbit"

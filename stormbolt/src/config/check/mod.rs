@@ -2,6 +2,7 @@
 
 mod classes;
 mod conflicts;
+mod controller;
 mod interfaces;
 mod one_rule;
 mod policy;

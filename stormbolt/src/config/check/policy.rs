@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use stormbolt_common::limits::{MAX_CLASSES, MAX_INTERFACES, MAX_RULES};
 use stormbolt_control::policy::{Class, Malformed, Policy};
-use stormbolt_control::units::Nanoseconds;
 
 use super::classes::{check_guarantees, classes};
+use super::controller::{failsafe, interval};
 use super::interfaces::interfaces;
 use super::rules::{Names, rules};
 use super::sets::{Sets, Sources};
@@ -14,13 +14,7 @@ use super::tables::{table_flows, table_memory};
 use crate::config::diagnostic::{Problem, Problems, did_you_mean};
 use crate::config::document::{ClassEntry, DefaultEntry, Document};
 use crate::config::numbers::{text, word};
-use crate::config::section::{Field, Scalar};
 use crate::config::set_files::SetFiles;
-use crate::config::units::{parse_time, write_time};
-
-const DEFAULT_INTERVAL: Nanoseconds = Nanoseconds::from_millis(100);
-const MIN_INTERVAL: Nanoseconds = Nanoseconds::from_millis(10);
-const MAX_INTERVAL: Nanoseconds = Nanoseconds::from_millis(10_000);
 
 /// Gives a document its meaning. What has errors is replaced by something harmless, so that the
 /// rest can be checked too: the result is a policy only if `problems` has no errors.
@@ -35,7 +29,8 @@ pub(in crate::config) fn policy(
     problems: &mut Problems,
 ) -> Policy {
     limits(&mut document, problems);
-    let interval = interval(document.interval.as_ref(), problems);
+    let interval = interval(&document.controller, problems);
+    let failsafe = failsafe(&document.controller, interval, problems);
     let table_memory = table_memory(document.tables.memory.as_ref(), problems);
     let table_flows = table_flows(document.tables.flows.as_ref(), problems);
     let interfaces = interfaces(&document.interfaces, problems);
@@ -62,6 +57,7 @@ pub(in crate::config) fn policy(
     let default_class = default_class.unwrap_or(0);
     Policy {
         interval,
+        failsafe,
         table_memory,
         table_flows,
         interfaces,
@@ -111,29 +107,6 @@ fn limit<T>(
         problems.add(Problem::error(span(first), message).label("the first one too many"));
         entries.truncate(max);
     }
-}
-
-fn interval(field: Option<&Field>, problems: &mut Problems) -> Nanoseconds {
-    let Some(field) = field else {
-        return DEFAULT_INTERVAL;
-    };
-    let problem = match field.get_ref() {
-        Scalar::Invalid => return DEFAULT_INTERVAL,
-        Scalar::Text(given) => match parse_time(given) {
-            Ok(time) if (MIN_INTERVAL..=MAX_INTERVAL).contains(&time) => return time,
-            Ok(time) => {
-                let message = format!("interval `{}` is out of bounds", write_time(time));
-                Problem::error(field.span(), message).help("it is from 10ms to 10s")
-            }
-            Err(error) => Problem::error(field.span(), error.to_string()).help(error.help()),
-        },
-        Scalar::Number(_) | Scalar::OtherNumber(_) | Scalar::Flag(_) => {
-            let problem = Problem::error(field.span(), "`interval` has no unit");
-            problem.help("write a time in quotes, like \"100ms\"")
-        }
-    };
-    problems.add(problem);
-    DEFAULT_INTERVAL
 }
 
 fn default(

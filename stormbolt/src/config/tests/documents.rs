@@ -89,6 +89,8 @@ fn every_key_is_in_the_reference() {
     for key in [
         "version",
         "interval",
+        "failsafe",
+        "failsafe-after",
         "memory",
         "flows",
         "capacity",

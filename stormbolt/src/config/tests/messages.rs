@@ -121,6 +121,22 @@ fn the_interval_is_a_time_within_bounds() {
 }
 
 #[test]
+fn the_failsafe_is_a_word_and_waits_for_three_intervals() {
+    assert_eq!(
+        one("[controller]\nfailsafe = \"closed\"\n"),
+        "9:12: error: `failsafe` cannot be `closed`; it is one of \"hold\", \"guaranteed\", \"open\" [\"closed\"]"
+    );
+    assert_eq!(
+        one("[controller]\nfailsafe-after = \"50ms\"\n"),
+        "9:18: error: failsafe-after `50ms` is out of bounds; it is from 100ms to 1h [\"50ms\"]"
+    );
+    assert_eq!(
+        one("[controller]\ninterval = \"1s\"\nfailsafe-after = \"2s\"\n"),
+        "10:18: error: failsafe-after `2s` is less than three intervals; with an interval of 1s it is at least 3s [\"2s\"]"
+    );
+}
+
+#[test]
 fn table_memory_is_a_size_within_bounds() {
     assert_eq!(
         one("[tables]\nmemory = 100\n"),

@@ -10,8 +10,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use stormbolt_control::policy::{
-    Accepts, Action, Addresses, AttachMode, Class, CpuSet, FragmentMatch, Interface, Malformed,
-    Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
+    Accepts, Action, Addresses, AttachMode, Class, CpuSet, Failsafe, FailsafeMode, FragmentMatch,
+    Interface, Malformed, Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
@@ -327,7 +327,13 @@ fn policy() -> impl Strategy<Value = Policy> {
             let rules = vec((name, rule_match(interfaces.len()), action), 0..6);
             let malformed = select(vec![Malformed::Drop, Malformed::Pass]);
             let tables = (of(TABLE_MEMORY), of(table_flows()));
+            let mode = select(vec![
+                FailsafeMode::Hold,
+                FailsafeMode::Guaranteed,
+                FailsafeMode::Open,
+            ]);
             let interval = 10_000_000..=10_000_000_000_u64;
+            let silence = 100_000_000..=3_000_000_000_000_u64;
             let default = 0..classes.len();
             (
                 Just(interfaces),
@@ -336,7 +342,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 rules,
                 default,
                 (malformed, tables),
-                interval,
+                (interval, mode, silence),
             )
         })
         .prop_map(
@@ -347,7 +353,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 rules,
                 default_class,
                 (malformed, (table_memory, table_flows)),
-                interval,
+                (interval, mode, silence),
             )| {
                 let rules =
                     rules
@@ -370,6 +376,10 @@ fn policy() -> impl Strategy<Value = Policy> {
                 let interval = Nanoseconds(interval);
                 Policy {
                     interval,
+                    failsafe: Failsafe {
+                        mode,
+                        after: Nanoseconds(interval.0 * 3 + silence),
+                    },
                     table_memory,
                     table_flows,
                     interfaces,

@@ -1,0 +1,111 @@
+//! The rates that the data path falls back to by itself when the controller is silent.
+
+use stormbolt_common::police::BLOCKED;
+
+use super::encode::cost_per_byte;
+use super::rates::{Claim, allot};
+use crate::policy::{FailsafeMode, Interface, Policy};
+use crate::units::BitsPerSecond;
+
+/// What each class is held to then, by interface and class.
+pub struct FailsafeRates(Vec<Vec<BitsPerSecond>>);
+
+impl FailsafeRates {
+    /// Under this policy: every guarantee, and what they leave of the capacity shared by weight among the classes
+    /// that have none.
+    pub fn of(policy: &Policy) -> Self {
+        let of_interface = |interface: &Interface| {
+            let claims: Vec<Claim> = policy
+                .classes
+                .iter()
+                .map(|class| Claim {
+                    // Nobody knows what is wanted, so there is nothing that a priority could decide.
+                    priority: 0,
+                    ..Claim::new(
+                        class,
+                        if class.rate == BitsPerSecond::ZERO {
+                            interface.capacity
+                        } else {
+                            class.rate
+                        },
+                    )
+                })
+                .collect();
+            let allotments = allot(interface.capacity, &claims);
+            allotments.iter().map(|allotment| allotment.share).collect()
+        };
+        Self(policy.interfaces.iter().map(of_interface).collect())
+    }
+
+    /// The rate of a class on an interface, both by position, as the policer reads it.
+    pub fn cost_per_byte(&self, mode: FailsafeMode, (interface, class): (usize, usize)) -> u64 {
+        let rate = self.0.get(interface).and_then(|rates| rates.get(class));
+        match (mode, rate) {
+            (FailsafeMode::Guaranteed, Some(&rate)) => cost_per_byte(rate),
+            (FailsafeMode::Guaranteed, None) => BLOCKED,
+            (FailsafeMode::Hold | FailsafeMode::Open, _) => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::{AttachMode, Class};
+    use crate::units::Nanoseconds;
+
+    const CAPACITY: u64 = 100_000_000;
+
+    fn rates(classes: &[(u64, Option<u64>, u32)]) -> Vec<u64> {
+        let classes = classes.iter().map(|&(rate, ceil, weight)| Class {
+            name: String::new(),
+            priority: 3,
+            rate: BitsPerSecond(rate),
+            ceil: ceil.map(BitsPerSecond),
+            burst: Nanoseconds::from_millis(20),
+            weight,
+            cpus: None,
+        });
+        let policy = Policy {
+            interfaces: vec![Interface {
+                name: "eth0".to_owned(),
+                capacity: BitsPerSecond(CAPACITY),
+                mode: AttachMode::Auto,
+            }],
+            classes: classes.collect(),
+            ..Policy::empty()
+        };
+        let FailsafeRates(rates) = FailsafeRates::of(&policy);
+        rates[0].iter().map(|rate| rate.0).collect()
+    }
+
+    #[test]
+    fn guarantees_stand_and_others_share_what_they_leave() {
+        let classes = [
+            (40_000_000, None, 1),
+            (0, None, 2),
+            (0, None, 1),
+            (0, Some(5_000_000), 1),
+        ];
+        let expected = [40_000_000, 36_666_666, 18_333_334, 5_000_000];
+        assert_eq!(rates(&classes), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn the_capacity_holds_and_every_guarantee_does(
+            classes in prop::collection::vec((0..12_000_000_u64, prop::option::of(0..50_000_000_u64), 1..9_u32), 1..8),
+        ) {
+            let classes: Vec<_> = classes.into_iter()
+                .map(|(rate, ceil, weight)| (rate, ceil.map(|ceil| ceil.max(rate)), weight))
+                .collect();
+            let rates = rates(&classes);
+            prop_assert!(rates.iter().sum::<u64>() <= CAPACITY);
+            for (&rate, &(guarantee, ceil, _)) in rates.iter().zip(&classes) {
+                prop_assert!(rate >= guarantee && rate <= ceil.unwrap_or(CAPACITY));
+            }
+        }
+    }
+}
