@@ -126,10 +126,10 @@ fn ctrl_c_of_apply_gives_the_compilation_up_and_the_old_policy_goes_on() {
     let lab = Lab::new();
     let daemon = Daemon::start(&lab, &with(""));
     let generation = daemon.status().generation;
-    let file = policy_file(&with(&entangled(60_000)));
+    let file = policy_file(&with(&entangled(120_000)));
 
     let (child, compiling) = begin(&daemon, file.path());
-    assert_eq!(compiling.rule_count, 60_000);
+    assert_eq!(compiling.rule_count, 120_000);
     let pid = i32::try_from(child.id()).unwrap();
     kill(Pid::from_raw(pid), Signal::SIGINT).unwrap();
     let finished = Finished::from(child.wait_with_output().unwrap());
@@ -153,7 +153,7 @@ fn a_daemon_that_compiles_ends_when_it_is_told_to() {
     }
     let lab = Lab::new();
     let mut daemon = Daemon::start(&lab, &with(""));
-    let file = policy_file(&with(&entangled(60_000)));
+    let file = policy_file(&with(&entangled(120_000)));
     let (child, _) = begin(&daemon, file.path());
 
     daemon.signal(Signal::SIGTERM);
