@@ -10,6 +10,7 @@ pub mod harness;
 mod peers;
 mod pipeline;
 mod policies;
+mod rate;
 mod real_frames;
 pub mod report;
 mod rounds;
@@ -19,4 +20,5 @@ pub mod stats;
 
 pub use classify::CLASSIFY;
 pub use pipeline::PIPELINE;
+pub use rate::RATE;
 pub use run::{Benchmark, Options};

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
 use stormbolt_bench::report::Report;
-use stormbolt_bench::{CLASSIFY, Options, PIPELINE};
+use stormbolt_bench::{CLASSIFY, Options, PIPELINE, RATE};
 
 /// Measures StormBolt's data path and its peers on this machine.
 ///
@@ -23,6 +23,8 @@ enum Bench {
     Classify(Args),
     /// The whole program: every stage, with a thousand rules.
     Pipeline(Args),
+    /// Rates: how exactly they are held, beside peers, and what that costs a packet.
+    Rate(Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -61,6 +63,7 @@ fn main() -> anyhow::Result<()> {
     let (benchmark, args) = match Cli::parse().bench {
         Bench::Classify(args) => (CLASSIFY, args),
         Bench::Pipeline(args) => (PIPELINE, args),
+        Bench::Rate(args) => (RATE, args),
     };
     let mut out = io::stdout().lock();
     if args.list {

@@ -90,6 +90,17 @@ pub(crate) fn of_sources(prefixes: &[IpNet], then: Then) -> Policy {
     policy(rules.collect(), Vec::new(), then)
 }
 
+/// All packets in one class, whose guarantee is its ceil.
+pub(crate) fn held_to(rate: BitsPerSecond) -> Policy {
+    let mut policy = policy(Vec::new(), Vec::new(), Then::Police);
+    for class in &mut policy.classes {
+        class.rate = rate;
+        class.ceil = Some(rate);
+        class.burst = Nanoseconds(5_000_000);
+    }
+    policy
+}
+
 /// `policy` on another interface, in native mode.
 pub(crate) fn on(mut policy: Policy, interface: &str) -> Policy {
     for one in &mut policy.interfaces {

@@ -14,7 +14,7 @@ use std::thread;
 use serde_json::Value;
 use stormbolt::lab::require_root;
 use stormbolt_bench::report::Report;
-use stormbolt_bench::{Benchmark, CLASSIFY, Options, PIPELINE};
+use stormbolt_bench::{Benchmark, CLASSIFY, Options, PIPELINE, RATE};
 
 /// The cases and metrics that come out, each as `case metric`, when only these cases are wanted.
 fn measured(benchmark: Benchmark, name: &str, cases: &[&str]) -> BTreeSet<String> {
@@ -132,6 +132,21 @@ fn every_kind_of_case_is_measured() {
             &["veth-drop-1k-rules cost rate relative_to_drop_all"],
         );
     }
+
+    let cases = ["police-stage", "udp-10m", "peer-nft-limit-10m"];
+    let found = measured(RATE, "rate", &cases);
+    let ratios = "passed_over_target passed_over_target_first_second \
+                  passed_over_target_least_100ms passed_over_target_most_100ms";
+    assert_measured(&found, &["police-stage cost"]);
+    if has_link {
+        assert_measured(
+            &found,
+            &["police-stage-2cpu cost", &format!("udp-10m {ratios}")],
+        );
+    }
+    if has_link && is_installed("nft") {
+        assert_measured(&found, &[&format!("peer-nft-limit-10m {ratios}")]);
+    }
     assert_eq!(pins(), pinned, "maps or programs stay in /sys/fs/bpf");
 }
 
@@ -181,7 +196,7 @@ fn all_cases_are_there_that_have_a_target_or_are_compared_with_one() {
 
 #[test]
 fn no_two_cases_have_the_same_name() {
-    for benchmark in [CLASSIFY, PIPELINE] {
+    for benchmark in [CLASSIFY, PIPELINE, RATE] {
         let names = benchmark.cases().unwrap();
         let distinct: BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());

@@ -162,12 +162,19 @@ impl Front {
         Ok(())
     }
 
-    /// Sends a frame for each header, `passes` times, out of device number `ifindex` of the calling
+    /// Fills the frames up to `bytes` behind what IP says of its length.
+    pub(super) fn pad(&mut self, bytes: usize) {
+        if bytes > self.frame.len() {
+            self.frame.resize(bytes, 0);
+        }
+    }
+
+    /// Sends `frames` frames, with a header each in turn, out of device number `ifindex` of the calling
     /// thread's namespace; [`Self::transmit`] comes before.
     ///
     /// # Errors
     /// The kernel refuses, for example because the device is down.
-    pub(super) fn send(&mut self, ifindex: u32, passes: u32) -> Result<()> {
+    pub(super) fn send(&mut self, ifindex: u32, frames: u32) -> Result<()> {
         // `struct xdp_md`: the frame's end, and the device that it seems to have come from.
         let mut context = [0_u32; 6];
         context[1] = u32::try_from(self.frame.len())?;
@@ -176,7 +183,7 @@ impl Front {
         let options = TestRunOptions {
             data_in: Some(&self.frame),
             ctx_in: Some(&context),
-            repeat: passes * BENCH_HEADERS,
+            repeat: frames,
             attrs: TestRunAttrs::new().xdp_live_frames(BATCH),
             ..TestRunOptions::default()
         };

@@ -1,6 +1,7 @@
 //! A veth pair whose receiving end has a kernel thread of its own, and what that thread has done.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result};
@@ -14,6 +15,9 @@ use super::clock::now_ns;
 use super::front::{load_program, xdp_program};
 use super::object;
 
+/// More than the lines about IP in `/proc/net/snmp`, which come first.
+const SNMP_BYTES: usize = 4096;
+
 /// A link between two namespaces of its own.
 pub struct Link {
     senders: Namespace,
@@ -22,6 +26,8 @@ pub struct Link {
     receiving: Interface,
     /// The kernel threads that receive, by number.
     threads: Vec<u32>,
+    /// The counters of the host's IP; read anew from its beginning every time.
+    snmp: File,
 }
 
 /// What the receiving end has done since it was made.
@@ -68,6 +74,7 @@ impl Link {
         receiving.receive_on(cpu)?;
         Ok(Self {
             threads: threads(&name)?,
+            snmp: host.run(|| File::open("/proc/thread-self/net/snmp"))??,
             senders,
             host,
             sending,
@@ -128,13 +135,22 @@ impl Link {
             let time = times.split_whitespace().next();
             thread_ns += time.context("schedstat is empty")?.parse::<u64>()?;
         }
-        let counters = || fs::read_to_string("/proc/thread-self/net/snmp");
-        let counters = self.host.run(counters)??;
         Ok(Received {
             frames: self.receiving.counters()?.received_packets,
-            by_ip: ip_received(&counters).context("no Ip: InReceives in /proc/net/snmp")?,
+            by_ip: self.received_by_ip()?,
             thread_ns,
         })
+    }
+
+    /// Frames that have come as far as the host's IP by now.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn received_by_ip(&self) -> Result<u64> {
+        let mut text = [0; SNMP_BYTES];
+        let length = self.snmp.read_at(&mut text, 0)?;
+        let text = text.get(..length).unwrap_or_default();
+        ip_received(&String::from_utf8_lossy(text)).context("no Ip: InReceives in /proc/net/snmp")
     }
 }
 

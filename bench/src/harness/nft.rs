@@ -27,6 +27,22 @@ impl Nft {
     /// # Errors
     /// It refuses the rules.
     pub fn load(link: &Link, prefixes: &[IpNet], how: NftMatch) -> Result<Option<Self>> {
+        Self::run(link, &ruleset(link.name(), prefixes, how))
+    }
+
+    /// Lets nftables drop what exceeds a rate, in the same hook; the burst is what it is by default, five
+    /// packets and, of bytes, so many that five milliseconds at the rate pass at once.
+    ///
+    /// # Errors
+    /// It refuses the rules.
+    pub fn limit(link: &Link, bytes_per_second: u64) -> Result<Option<Self>> {
+        let burst = (bytes_per_second / 200).max(3028);
+        let rule =
+            format!("limit rate over {bytes_per_second} bytes/second burst {burst} bytes drop\n");
+        Self::run(link, &table(link.name(), "", &rule))
+    }
+
+    fn run(link: &Link, rules: &str) -> Result<Option<Self>> {
         let mut command = link.host().command("nft");
         command.args(["-f", "-"]).stdin(Stdio::piped());
         command.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -35,7 +51,7 @@ impl Nft {
             child => child.context("cannot run nft")?,
         };
         if let Some(mut input) = child.stdin.take() {
-            input.write_all(ruleset(link.name(), prefixes, how).as_bytes())?;
+            input.write_all(rules.as_bytes())?;
         }
         let output = child.wait_with_output()?;
         if !output.status.success() {
@@ -79,6 +95,11 @@ fn ruleset(device: &str, prefixes: &[IpNet], how: NftMatch) -> String {
             (String::new(), rules.collect())
         }
     };
+    table(device, &set, &rules)
+}
+
+/// A table with a chain in the ingress hook of a device.
+fn table(device: &str, set: &str, rules: &str) -> String {
     format!(
         "table netdev bench {{\n{set}chain ingress {{\ntype filter hook ingress device \"{device}\" \
          priority 0; policy accept;\n{rules}}}\n}}\n"
