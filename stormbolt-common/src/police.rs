@@ -55,6 +55,9 @@ pub struct InterfaceRate {
     pub cost_per_byte: u64,
     /// Depth of the interface's bucket, as time at its capacity, in ns.
     pub burst_ns: u64,
+    /// The most that it owes, in ns: the longest burst of a class, so that what passes in bursts is not lent
+    /// to others as well. The ceils of its classes owe as much at most.
+    pub debt_ns: u64,
 }
 
 /// Cost per byte of a class that nothing passes in.
@@ -78,5 +81,5 @@ pub struct SharedBucket {
 }
 
 const _: () = assert!(size_of::<ClassRate>() == 64 && align_of::<ClassRate>() == 8);
-const _: () = assert!(size_of::<InterfaceRate>() == 16 && align_of::<InterfaceRate>() == 8);
+const _: () = assert!(size_of::<InterfaceRate>() == 24 && align_of::<InterfaceRate>() == 8);
 const _: () = assert!(size_of::<SharedBucket>() == 64 && align_of::<SharedBucket>() == 64);

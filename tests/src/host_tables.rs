@@ -78,6 +78,7 @@ const UNLIMITED: &ClassRate = &ClassRate {
 const NO_CAPACITY: &InterfaceRate = &InterfaceRate {
     cost_per_byte: 0,
     burst_ns: 0,
+    debt_ns: 0,
 };
 
 /// One class on one interface.

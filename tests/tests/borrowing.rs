@@ -58,6 +58,7 @@ impl Link {
             mode: AttachMode::Auto,
         };
         let borrowing = Borrowing::among(&classes);
+        let capacity = interface_rate(&interface, &classes);
         let member = |class: Class| {
             let mut rate = class_rate(class.rate, class.burst, cpus);
             borrowing.write(&class, &interface, cpus, &mut rate);
@@ -71,7 +72,7 @@ impl Link {
             }
         };
         Self {
-            interface: interface_rate(&interface),
+            interface: capacity,
             shared: HostBucket::default(),
             members: classes.into_iter().map(member).collect(),
             silent_from_ns: u64::MAX,
@@ -315,4 +316,43 @@ fn without_a_word_an_open_failsafe_passes_everything_and_one_without_a_rate_noth
     link.silent_from_ns = link.now_ns;
     assert_eq!(percent_passed(&mut link, 0), 150);
     assert_eq!(percent_passed(&mut link, 1), 0);
+}
+
+#[test]
+fn a_slow_link_with_all_priorities_lends_its_whole_capacity_to_the_last_one() {
+    // A frame takes 0.6 ms, and the last of eight priorities may use 1.25 ms of the bucket.
+    let capacity = 20_000_000;
+    let classes = (0..8).map(|priority| class(priority, 0, None)).collect();
+    let mut link = Link::new(capacity, classes, 1);
+    let start = link.now_ns;
+    while link.now_ns < start + 2_000_000_000 {
+        link.now_ns += FRAME * 8 * 1_000_000_000 / capacity / 3;
+        link.offer(7, 0, FRAME);
+    }
+    let all = cost(link.passed_bytes(), link.interface.cost_per_byte);
+    let span = units(link.now_ns - start);
+    assert!(
+        all * 100 >= span * 98 && all <= span + units(20_000_000),
+        "{all} of {span}"
+    );
+}
+
+#[test]
+fn a_slow_guarantee_is_held_without_a_word() {
+    let guarantee = class_rate(BitsPerSecond(256_000), Nanoseconds::from_millis(20), 1);
+    let mut link = Link::new(GIGABIT, vec![class(0, 256_000, None)], 1);
+    link.members[0].rate.failsafe_cost_per_byte = guarantee.cost_per_byte;
+    link.silent_from_ns = link.now_ns;
+    for percent in [110, 150, 200] {
+        let (before, start) = (link.passed_bytes(), link.now_ns);
+        while link.now_ns < start + 20_000_000_000 {
+            link.now_ns += FRAME * 8 * 1_000_000_000 / 256_000 * 100 / percent;
+            link.offer(0, 0, FRAME);
+        }
+        let passed = (link.passed_bytes() - before) * 8 / 20;
+        assert!(
+            passed.abs_diff(256_000) <= 256_000 / 100,
+            "{percent}: {passed}"
+        );
+    }
 }

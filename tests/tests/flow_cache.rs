@@ -228,6 +228,24 @@ fn missed_per_mille(host: &mut HostTables, flows: u32, packet: impl Fn(u32) -> S
 }
 
 #[test]
+fn flows_of_a_few_packets_are_known_among_others_that_have_ended() {
+    let mut host = HostTables::new(0, 9);
+    let sample = policy_and_packet(&mut host);
+    host.flow_lines = vec![FlowLine::default(); 1 << 10];
+    // Ten packets each, of a hundred flows at a time; ever others.
+    for first in (0..100_000).step_by(100) {
+        for _ in 0..10 {
+            for number in first..first + 100 {
+                new_flow(&mut host, &sample, number);
+            }
+        }
+    }
+    let gauge = host.flow_gauge();
+    assert_eq!(gauge.is_sampling, 0);
+    assert!(gauge.missed <= gauge.looked_up / 4, "{gauge:?}");
+}
+
+#[test]
 fn half_as_many_flows_as_there_is_room_for_are_known_but_for_a_few() {
     let mut host = HostTables::new(0, 9);
     let sample = policy_and_packet(&mut host);

@@ -17,15 +17,22 @@ use crate::units::Nanoseconds;
 /// Depth of an interface's bucket, as time at its capacity.
 const DEPTH: Nanoseconds = Nanoseconds::from_millis(10);
 
-/// An interface's capacity as the policer reads it.
-pub fn interface_rate(interface: &Interface) -> InterfaceRate {
+/// An interface's capacity as the policer reads it, among these classes.
+pub fn interface_rate(interface: &Interface, classes: &[Class]) -> InterfaceRate {
+    let bursts = classes.iter().map(|class| class.burst.0);
     match cost_per_byte(interface.capacity) {
         BLOCKED => InterfaceRate::default(),
         cost_per_byte => InterfaceRate {
             cost_per_byte,
-            burst_ns: time_of_two_frames(interface.capacity).max(DEPTH.0),
+            burst_ns: depth_ns(interface),
+            debt_ns: bursts.max().unwrap_or(0).max(DEPTH.0),
         },
     }
+}
+
+/// Depth of an interface's bucket, as time at its capacity.
+fn depth_ns(interface: &Interface) -> u64 {
+    time_of_two_frames(interface.capacity).max(DEPTH.0)
 }
 
 /// How the classes of a policy borrow, by position.
@@ -47,16 +54,18 @@ impl Borrowing {
     /// not borrow.
     pub fn write(&self, class: &Class, interface: &Interface, cpus: u32, rate: &mut ClassRate) {
         let ceil = class.ceil.filter(|ceil| *ceil < interface.capacity);
-        let link = interface_rate(interface);
-        if ceil.is_some_and(|ceil| ceil <= class.rate) || link.cost_per_byte == 0 {
+        if ceil.is_some_and(|ceil| ceil <= class.rate)
+            || cost_per_byte(interface.capacity) == BLOCKED
+        {
             rate.reserve_ns = NO_BORROWING;
             return;
         }
         let rank = self.priorities.partition_point(|one| *one < class.priority);
         let part = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         // At most seven eighths: there are eight priorities.
-        rate.reserve_ns = link.burst_ns / part(self.priorities.len()).max(1) * part(rank);
-        rate.loan_ns = loan_ns(link.burst_ns, cpus);
+        let depth_ns = depth_ns(interface);
+        rate.reserve_ns = depth_ns / part(self.priorities.len()).max(1) * part(rank);
+        rate.loan_ns = loan_ns(depth_ns, cpus);
         rate.ceil_cost_per_byte = match ceil.map(cost_per_byte) {
             None => 0,
             Some(BLOCKED) => {
@@ -138,7 +147,7 @@ mod tests {
         ) {
             let classes: Vec<Class> =
                 priorities.iter().map(|&priority| class(priority, 0, None)).collect();
-            let depth = interface_rate(&interface(capacity)).burst_ns;
+            let depth = depth_ns(&interface(capacity));
             let mut rates: Vec<(u8, ClassRate)> = Vec::new();
             for one in &classes {
                 let mut rate = ClassRate::default();

@@ -30,7 +30,7 @@ pub fn class_rate(rate: BitsPerSecond, burst: Nanoseconds, cpus: u32) -> ClassRa
         return ClassRate {
             cost_per_byte: BLOCKED,
             burst_ns: burst.0,
-            lease_ns: MIN_LEASE_NS.min(burst.0),
+            lease_ns: loan_ns(burst.0, cpus),
             ..ClassRate::default()
         };
     }

@@ -3,7 +3,7 @@
 use stormbolt_common::police::BLOCKED;
 
 use super::encode::cost_per_byte;
-use super::rates::{Claim, allot};
+use super::rates::{Claim, allot, starting_room};
 use crate::policy::{FailsafeMode, Interface, Policy};
 use crate::units::BitsPerSecond;
 
@@ -12,7 +12,7 @@ pub struct FailsafeRates(Vec<Vec<BitsPerSecond>>);
 
 impl FailsafeRates {
     /// Under this policy: every guarantee, and what they leave of the capacity shared by weight among the classes
-    /// that have none.
+    /// that have none, each of which gets at least what one has to start with.
     pub fn of(policy: &Policy) -> Self {
         let of_interface = |interface: &Interface| {
             let claims: Vec<Claim> = policy
@@ -31,8 +31,16 @@ impl FailsafeRates {
                     )
                 })
                 .collect();
+            let room = starting_room(interface.capacity, policy.classes.len());
             let allotments = allot(interface.capacity, &claims);
-            allotments.iter().map(|allotment| allotment.share).collect()
+            let rates = allotments.iter().zip(&policy.classes);
+            rates
+                .map(|(allotment, class)| {
+                    // Guarantees may leave nothing, and a class that passes nothing locks somebody out.
+                    let least = class.ceil.map_or(room, |ceil| ceil.min(room));
+                    allotment.share.max(least)
+                })
+                .collect()
         };
         Self(policy.interfaces.iter().map(of_interface).collect())
     }
@@ -93,6 +101,12 @@ mod tests {
         assert_eq!(rates(&classes), expected);
     }
 
+    #[test]
+    fn a_class_for_which_guarantees_leave_nothing_still_passes_something() {
+        let rates = rates(&[(60_000_000, None, 1), (40_000_000, None, 1), (0, None, 1)]);
+        assert_eq!(rates, [60_000_000, 40_000_000, CAPACITY / 64 / 4]);
+    }
+
     proptest! {
         #[test]
         fn the_capacity_holds_and_every_guarantee_does(
@@ -102,7 +116,8 @@ mod tests {
                 .map(|(rate, ceil, weight)| (rate, ceil.map(|ceil| ceil.max(rate)), weight))
                 .collect();
             let rates = rates(&classes);
-            prop_assert!(rates.iter().sum::<u64>() <= CAPACITY);
+            // And the foot in the door of those for which nothing is left.
+            prop_assert!(rates.iter().sum::<u64>() <= CAPACITY + CAPACITY / 64);
             for (&rate, &(guarantee, ceil, _)) in rates.iter().zip(&classes) {
                 prop_assert!(rate >= guarantee && rate <= ceil.unwrap_or(CAPACITY));
             }

@@ -78,7 +78,7 @@ impl Policy {
 pub struct Failsafe {
     /// To what rates it holds the classes.
     pub mode: FailsafeMode,
-    /// After how long a silence; at least two intervals.
+    /// After how long a silence; at least three intervals.
     pub after: Nanoseconds,
 }
 

@@ -10,10 +10,6 @@ pub trait Bucket {
     fn advance(&self, current: u64, new: u64) -> bool;
 }
 
-/// The most that a bucket owes, as time at its rate: the longest burst that a class can have, so that what
-/// passes in bursts is not lent to others as well.
-const MAX_DEBT_NS: u64 = 10_000_000_000;
-
 /// How often a bucket is tried while other CPUs get in first.
 const ATTEMPTS: u32 = 4;
 
@@ -53,15 +49,15 @@ pub(super) fn available<B: Bucket>(bucket: &B, now: u64, depth_ns: u64) -> u64 {
 }
 
 /// Takes `spent_ns` out of a bucket whatever is in it: this much has been spent elsewhere. What it owes
-/// then, up to [`MAX_DEBT_NS`], has to come in before anything is borrowed again.
+/// then, up to `debt_ns`, has to come in before anything is borrowed again.
 #[inline(always)]
-pub(super) fn charge<B: Bucket>(bucket: &B, now: u64, depth_ns: u64, spent_ns: u64) {
+pub(super) fn charge<B: Bucket>(bucket: &B, now: u64, depth_ns: u64, debt_ns: u64, spent_ns: u64) {
     for _ in 0..ATTEMPTS {
         let spent_until = bucket.spent_until_ns();
         let from = later(spent_until, now.saturating_sub(depth_ns));
         let until = earlier(
             from.saturating_add(spent_ns),
-            later(from, now.saturating_add(MAX_DEBT_NS)),
+            later(from, now.saturating_add(debt_ns)),
         );
         if bucket.advance(spent_until, until) {
             break;

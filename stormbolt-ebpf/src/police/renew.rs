@@ -16,12 +16,14 @@ use super::bucket::{Bucket, Wish, available, charge, earlier, later, take};
 /// At sixteen packets a look, reading the clock adds 2 ns to a packet of a flood.
 pub const REFUSALS_PER_LOOK: u64 = 15;
 
+const UNSEEN_AND_THIS_ONE: u64 = REFUSALS_PER_LOOK + 1;
+
 /// Refusing unseen needs a bucket that does not overflow in the meantime: at least this deep, beside
 /// two packets. It is more than one jiffy of a kernel with 100 ticks a second.
 pub const MIN_BURST_FOR_UNSEEN_REFUSAL_NS: u64 = 12_000_000;
 
-/// What a class gets at once where it is not held to any rate: enough not to ask often.
-const UNLIMITED_LOAN: u64 = 1 << 20;
+/// What a class gets at once where it is not held to any rate: enough for any packet, and for few.
+const UNLIMITED_LOAN: u64 = 1 << 16;
 
 /// Depth of a bucket while the controller is silent.
 const FAILSAFE_BURST_NS: u64 = 20_000_000;
@@ -69,7 +71,7 @@ pub fn renew<C: Clock, B: Bucket>(
         return true;
     }
     lease.refused_jiffy = jiffy;
-    lease.refusals_left = if may_refuse_unseen(rate, bytes) {
+    lease.refusals_left = if may_refuse_unseen(rate, buckets.interface, bytes) {
         REFUSALS_PER_LOOK
     } else {
         0
@@ -83,7 +85,15 @@ const fn may_borrow(rate: &ClassRate, interface: &InterfaceRate) -> bool {
 }
 
 #[inline(always)]
-const fn may_refuse_unseen(rate: &ClassRate, bytes: u64) -> bool {
+const fn may_refuse_unseen(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) -> bool {
+    // Nor may the interface's bucket, above what is left in it.
+    if may_borrow(rate, interface) {
+        let room_ns = interface.burst_ns.saturating_sub(rate.reserve_ns);
+        let unseen_ns = time_of(bytes, interface.cost_per_byte).saturating_mul(UNSEEN_AND_THIS_ONE);
+        if room_ns < unseen_ns {
+            return false;
+        }
+    }
     if rate.cost_per_byte == BLOCKED {
         return true;
     }
@@ -197,7 +207,9 @@ fn by_failsafe<B: Bucket>(
                 wanted: later(rate.lease_ns, needed_ns),
                 reserve: 0,
             };
-            let taken_ns = take(own, now, later(FAILSAFE_BURST_NS, needed_ns), wish);
+            // Two such packets, as in any bucket: what gathers between them is not lost.
+            let depth_ns = later(FAILSAFE_BURST_NS, 2 * time_of(bytes, cost_per_byte));
+            let taken_ns = take(own, now, depth_ns, wish);
             if taken_ns == 0 {
                 return false;
             }
@@ -214,7 +226,8 @@ fn charge_ceil<B: Bucket>(rate: &ClassRate, buckets: &Buckets<'_, B>, now: u64, 
     if rate.ceil_cost_per_byte != 0 && rate.reserve_ns != NO_BORROWING {
         let depth_ns = ceil_depth(rate, buckets.interface, bytes);
         let spent_ns = time_of(bytes, rate.ceil_cost_per_byte);
-        charge(buckets.ceil, now, depth_ns, spent_ns);
+        let debt_ns = buckets.interface.debt_ns;
+        charge(buckets.ceil, now, depth_ns, debt_ns, spent_ns);
     }
 }
 
@@ -223,7 +236,8 @@ fn charge_shared<B: Bucket>(buckets: &Buckets<'_, B>, now: u64, bytes: u64) {
     let interface = buckets.interface;
     if interface.cost_per_byte != 0 {
         let spent_ns = time_of(bytes, interface.cost_per_byte);
-        charge(buckets.shared, now, interface.burst_ns, spent_ns);
+        let (depth_ns, debt_ns) = (interface.burst_ns, interface.debt_ns);
+        charge(buckets.shared, now, depth_ns, debt_ns, spent_ns);
     }
 }
 
@@ -233,7 +247,7 @@ fn charge_shared<B: Bucket>(buckets: &Buckets<'_, B>, now: u64, bytes: u64) {
 fn ceil_depth(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) -> u64 {
     later(
         interface.burst_ns,
-        time_of(bytes, rate.ceil_cost_per_byte) + 1,
+        2 * time_of(bytes, rate.ceil_cost_per_byte),
     )
 }
 

@@ -214,10 +214,7 @@ impl Engine {
         self.policy = policy;
         self.controller = controller;
         self.numbers = numbers;
-        // Before the first tick there is no time yet; the first one sets it right.
-        if self.received.at > Nanoseconds::default() {
-            self.promise_word(self.received.at, LONGEST_APPLY);
-        }
+        self.promise_word(self.received.at, LONGEST_APPLY);
         self.settle_interfaces();
         Ok(())
     }
@@ -232,8 +229,12 @@ impl Engine {
         self.promise_word(now, self.policy.failsafe.after);
     }
 
-    /// Tells the data path that it will hear from the controller within some time, or never needs to.
+    /// Tells the data path that it will hear from the controller within some time, or never needs to. Before the
+    /// first tick nobody knows the time; until then it needs to hear nothing.
     fn promise_word(&self, now: Nanoseconds, within: Nanoseconds) {
+        if now == Nanoseconds::default() {
+            return;
+        }
         self.datapath
             .expect_word_until(match self.policy.failsafe.mode {
                 FailsafeMode::Hold => FOREVER,

@@ -163,6 +163,7 @@ mod tests {
             interface: InterfaceRate {
                 cost_per_byte: 100 << COST_FRACTION_BITS,
                 burst_ns: 1_000_000,
+                debt_ns: 0,
             },
             shared: SharedBucket {
                 spent_until_ns: 3_000_000,

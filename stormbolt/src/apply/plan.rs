@@ -169,7 +169,10 @@ pub(super) fn tables(
         },
         rates,
         interface_rates: (numbers.interfaces.iter().copied())
-            .zip(policy.interfaces.iter().map(interface_rate))
+            .zip(
+                (policy.interfaces.iter())
+                    .map(|interface| interface_rate(interface, &policy.classes)),
+            )
             .collect(),
         compiled,
     }

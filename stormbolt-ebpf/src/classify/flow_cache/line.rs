@@ -104,13 +104,14 @@ pub(super) fn find_ipv6<R: Rules>(
     None
 }
 
-/// Which of eight places a flow takes where all are taken; `None`: it takes none, like seven of eight
-/// packets. Were it each of them, five flows for four places would drive one another out all the time
-/// instead of one being left out. And it is as good as random which, for the same reason.
+/// Which of eight places a flow takes where all are taken; `None`: it takes none, like every other packet of
+/// a flow that is not known. Were it each of them, five flows for four places would drive one another out more
+/// often; were it fewer, short flows would hardly be known before they end. And it is as good as random which
+/// place, for the first reason.
 #[inline(always)]
 const fn taken_place(toss: u32) -> Option<u32> {
-    if toss >> 29 == 0 {
-        Some(toss >> 26)
+    if toss >> 31 == 0 {
+        Some(toss >> 28)
     } else {
         None
     }
