@@ -30,8 +30,8 @@ impl Nft {
         Self::run(link, &ruleset(link.name(), prefixes, how))
     }
 
-    /// Lets nftables drop what exceeds a rate, in the same hook; the burst is what it is by default, five
-    /// packets and, of bytes, so many that five milliseconds at the rate pass at once.
+    /// Lets nftables drop what exceeds a rate, in the same hook; the burst is
+    /// what passes at the rate in five milliseconds, at least two full frames.
     ///
     /// # Errors
     /// It refuses the rules.

@@ -7,6 +7,7 @@ use std::any::Any;
 use std::thread::Builder;
 
 use anyhow::{Result, anyhow, bail, ensure};
+use stormbolt::lab::clock::sleep_until;
 use stormbolt_control::units::BitsPerSecond;
 use xtask::rulesets::{IpVersion, prefixes};
 
@@ -16,7 +17,6 @@ use crate::policies::{held_to, on};
 use crate::run::{Run, in_round, preparing, skipped};
 use crate::sources::inside;
 use crate::stats::{median, ratio};
-use stormbolt::lab::clock::sleep_until;
 
 /// The CPU that receives; this thread, which sends, is on the last one.
 const RECEIVING_CPU: usize = 0;
