@@ -9,7 +9,7 @@ use stormbolt_common::policy::{RuleEntry, VERDICT_PASS};
 use stormbolt_control::compile::{Compiler, Heap, Input, Patient};
 use stormbolt_control::policy::{
     Accepts, Action, Addresses, AttachMode, Class, CpuSet, Interface, Policy, Range, Rule,
-    RuleMatch, Set,
+    RuleMatch, Set, Treatment,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use xtask::rulesets::Filter;
@@ -90,13 +90,18 @@ pub(crate) fn of_sources(prefixes: &[IpNet], then: Then) -> Policy {
     policy(rules.collect(), Vec::new(), then)
 }
 
-/// All packets in one class, whose guarantee is its ceil.
+/// All packets in one class, whose guarantee is its ceil, with a burst of 5 ms.
 pub(crate) fn held_to(rate: BitsPerSecond) -> Policy {
+    held_to_with_burst(rate, Nanoseconds::from_millis(5))
+}
+
+/// The same with another burst.
+pub(crate) fn held_to_with_burst(rate: BitsPerSecond, burst: Nanoseconds) -> Policy {
     let mut policy = policy(Vec::new(), Vec::new(), Then::Police);
     for class in &mut policy.classes {
         class.rate = rate;
         class.ceil = Some(rate);
-        class.burst = Nanoseconds(5_000_000);
+        class.burst = burst;
     }
     policy
 }
@@ -163,6 +168,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
             name: "lo".to_owned(),
             capacity: BitsPerSecond(400_000_000_000),
             mode: AttachMode::Generic,
+            overhead: 0,
         }],
         classes: vec![Class {
             name: "measured".to_owned(),
@@ -172,6 +178,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
             burst: Nanoseconds(20_000_000),
             weight: 100,
             cpus: then.cpus(),
+            treatment: Treatment::default(),
         }],
         sets,
         rules: rules

@@ -94,6 +94,9 @@ pub mod lane {
     pub const FLOW_PLACE: u32 = 25;
     /// In which line.
     pub const FLOW_LINE: u32 = 26;
+    /// Where the IP header begins in the frame, in the lower half; where the transport header does, in the
+    /// upper one.
+    pub const OFFSETS: u32 = 27;
 }
 
 /// In [`lane::VERDICT`]: no rule matches.

@@ -32,12 +32,17 @@ pub struct ClassCell {
 pub struct Lease {
     /// Unspent credit in units of 2^-20 ns of the class's rate.
     pub credit: u64,
-    /// The jiffy (`bpf_jiffies64`) of the last look at the clock that found the bucket empty.
-    pub refused_jiffy: u64,
-    /// How many more packets of that jiffy are refused without another look at the clock.
-    pub refusals_left: u64,
     /// Bytes that were borrowed from the interface's bucket and not spent.
     pub borrowed: u64,
+    /// The jiffy (`bpf_jiffies64`, its lower half) of the last look at the clock that found the bucket
+    /// empty.
+    pub refused_jiffy: u32,
+    /// How many more packets of that jiffy are refused without another look at the clock.
+    pub refusals_left: u32,
+    /// Packets that were marked instead of dropped, wrapping at 2^32.
+    pub marked_packets: u32,
+    /// Packets that passed ahead of the rate, the marked ones included, wrapping at 2^32.
+    pub ahead_packets: u32,
 }
 
 /// Packets and bytes that a rule matched on one CPU, or that ended in one outcome on one CPU.

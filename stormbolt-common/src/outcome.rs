@@ -44,6 +44,10 @@ pub enum Outcome {
     /// Dropped: behind more than two VLAN tags. Linux strips any number of tags with identifier 0 and
     /// would deliver what no rule has seen (`docs/decisions/0005-three-tags.md`).
     TooManyVlanTags,
+    /// Passed: the class was out of tokens, and is in shadow.
+    OverRateShadowed,
+    /// Passed: a rule with `action = "drop"` matched which is in shadow.
+    RuleDropShadowed,
 }
 
 /// Number of outcomes, and room for more without a change of layout.
@@ -51,7 +55,7 @@ pub const OUTCOME_SLOTS: u32 = 32;
 
 impl Outcome {
     /// All outcomes, in counter order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::NotIp,
         Self::NeighborDiscovery,
         Self::Unconfigured,
@@ -69,6 +73,8 @@ impl Outcome {
         Self::BadFragment,
         Self::BadAddress,
         Self::TooManyVlanTags,
+        Self::OverRateShadowed,
+        Self::RuleDropShadowed,
     ];
 
     /// Index of this outcome's counter within its interface's block.
@@ -98,6 +104,8 @@ impl Outcome {
             Self::BadFragment => "bad_fragment",
             Self::BadAddress => "bad_address",
             Self::TooManyVlanTags => "too_many_vlan_tags",
+            Self::OverRateShadowed => "over_rate_shadowed",
+            Self::RuleDropShadowed => "rule_drop_shadowed",
         }
     }
 
@@ -110,7 +118,9 @@ impl Outcome {
             | Self::MalformedPassed
             | Self::RulePassed
             | Self::ClassPassed
-            | Self::ClassSteered => false,
+            | Self::ClassSteered
+            | Self::OverRateShadowed
+            | Self::RuleDropShadowed => false,
             Self::OverRate
             | Self::RuleDropped
             | Self::Truncated

@@ -25,9 +25,17 @@ pub struct ClassRate {
     /// costs more than the depth passes when its whole time has gone by.
     pub burst_ns: u64,
     /// Most that a CPU takes out of the bucket at once, as time at this rate, in ns.
-    pub lease_ns: u64,
+    pub lease_ns: u32,
+    /// Most that a CPU borrows at once, as time at the interface's capacity, in ns.
+    pub loan_ns: u32,
     /// CPU set that the class is steered over, plus one; zero: packets stay where they arrived.
-    pub cpu_set: u32,
+    pub cpu_set: u8,
+    /// Bits [`MARK_CONGESTION`], [`REWRITE_DSCP`] and [`SHADOW`].
+    pub treatment: u8,
+    /// The code point that packets leave with, where [`REWRITE_DSCP`] says so (RFC 2474).
+    pub dscp: u8,
+    /// Bytes that each packet is counted longer by than its frame, or shorter.
+    pub overhead: i8,
     /// Zero.
     pub reserved: u32,
     /// Time that one byte takes at the class's ceil, in 2^-20 ns: what it passes altogether, borrowed
@@ -36,11 +44,46 @@ pub struct ClassRate {
     /// What a class that borrows leaves in the interface's bucket, as time at the interface's
     /// capacity, in ns: the lower its priority, the more. [`NO_BORROWING`]: it does not borrow.
     pub reserve_ns: u64,
-    /// Most that a CPU borrows at once, as time at the interface's capacity, in ns.
-    pub loan_ns: u64,
     /// [`Self::cost_per_byte`] for the time that the controller is silent. Zero: unlimited.
     pub failsafe_cost_per_byte: u64,
+    /// How far ahead of its rate the class passes TCP segments that come again because it dropped them,
+    /// in µs. Zero: not at all.
+    pub ahead_us: u32,
+    /// Least that a packet costs, in units of 2^-[`PACKET_COST_FRACTION_BITS`] ns.
+    pub packet_cost: u32,
 }
+
+impl ClassRate {
+    /// A rate that holds nothing back.
+    pub const UNLIMITED: Self = Self {
+        cost_per_byte: 0,
+        burst_ns: 0,
+        lease_ns: 0,
+        loan_ns: 0,
+        cpu_set: 0,
+        treatment: 0,
+        dscp: 0,
+        overhead: 0,
+        reserved: 0,
+        ceil_cost_per_byte: 0,
+        reserve_ns: 0,
+        failsafe_cost_per_byte: 0,
+        ahead_us: 0,
+        packet_cost: 0,
+    };
+}
+
+/// Fraction bits of [`ClassRate::packet_cost`]: 10 million packets/s are held to one in a thousand, and
+/// four packets/s still fit.
+pub const PACKET_COST_FRACTION_BITS: u32 = 4;
+
+/// Bit of [`ClassRate::treatment`]: packets that could be dropped are marked instead, where their senders
+/// understand that (RFC 3168).
+pub const MARK_CONGESTION: u8 = 1;
+/// Bit of [`ClassRate::treatment`]: packets get another code point.
+pub const REWRITE_DSCP: u8 = 2;
+/// Bit of [`ClassRate::treatment`]: packets over the rate are counted as dropped, and pass.
+pub const SHADOW: u8 = 4;
 
 /// In [`ClassRate::reserve_ns`]: the class passes what its own bucket pays for and no more.
 pub const NO_BORROWING: u64 = u64::MAX;
@@ -58,6 +101,15 @@ pub struct InterfaceRate {
     /// The most that it owes, in ns: the longest burst of a class, so that what passes in bursts is not lent
     /// to others as well. The ceils of its classes owe as much at most.
     pub debt_ns: u64,
+}
+
+impl InterfaceRate {
+    /// A capacity that nothing is lent of.
+    pub const LENDS_NOTHING: Self = Self {
+        cost_per_byte: 0,
+        burst_ns: 0,
+        debt_ns: 0,
+    };
 }
 
 /// Cost per byte of a class that nothing passes in.

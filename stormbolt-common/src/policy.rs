@@ -85,6 +85,8 @@ pub struct RuleEntry {
 pub const VERDICT_PASS: u32 = u32::MAX;
 /// [`RuleEntry::verdict`] of a rule that drops packets.
 pub const VERDICT_DROP: u32 = u32::MAX - 1;
+/// [`RuleEntry::verdict`] of a rule that would drop packets and passes them.
+pub const VERDICT_SHADOW_DROP: u32 = u32::MAX - 4;
 
 const _: () = assert!(size_of::<Active>() == 24 && align_of::<Active>() == 8);
 const _: () = assert!(size_of::<PolicyHeader>() == 16 && align_of::<PolicyHeader>() == 4);

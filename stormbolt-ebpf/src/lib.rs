@@ -12,5 +12,6 @@ pub mod packet;
 pub mod parse;
 pub mod pipeline;
 pub mod police;
+pub mod rewrite;
 pub mod steer;
 pub mod tables;

@@ -36,9 +36,10 @@ pub(crate) fn stormbolt(context: XdpContext) -> u32 {
 
 /// Takes the frame in the lanes through the other stages.
 #[xdp]
-pub(crate) fn stormbolt_rules(_context: XdpContext) -> u32 {
+pub(crate) fn stormbolt_rules(context: XdpContext) -> u32 {
+    let packet = XdpPacket::new(&context);
     match MapTables::of_lanes() {
-        Some(mut tables) => verdict(pipeline::finish(&mut tables)),
+        Some(mut tables) => verdict(pipeline::finish(&packet, &mut tables)),
         None => xdp_action::XDP_PASS,
     }
 }

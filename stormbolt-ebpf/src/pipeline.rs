@@ -4,25 +4,27 @@ use stormbolt_common::classifier::lane;
 use stormbolt_common::explain::{BY_DEFAULT, BY_RULE, Explained};
 use stormbolt_common::limits::{MAX_CLASSES, cell};
 use stormbolt_common::outcome::Outcome;
-use stormbolt_common::policy::{PolicyHeader, VERDICT_DROP, VERDICT_PASS};
+use stormbolt_common::police::{REWRITE_DSCP, SHADOW};
+use stormbolt_common::policy::{PolicyHeader, VERDICT_DROP, VERDICT_PASS, VERDICT_SHADOW_DROP};
 
 use crate::classify::{Arrival, classify, classify_flow, fill};
 use crate::count::count;
-use crate::packet::PacketBytes;
+use crate::packet::{Frame, PacketBytes};
 use crate::parse::{ParseError, parse_plain_ipv4, parse_plain_ipv6, parse_values};
-use crate::police::{renew, spend};
+use crate::police::{Ahead, claim, pass_ahead, policed_bytes, renew, spend};
+use crate::rewrite::{mark_congestion, set_dscp};
 use crate::steer::{Steered, steer};
-use crate::tables::{Rules, Tables};
+use crate::tables::{Rules, Tables, ToPay};
 
 /// Takes a packet through all stages and counts its outcome, once.
 ///
 /// In the kernel the two halves are programs of their own, and the first goes over into the second by
 /// a tail call: each has the whole stack, the verifier follows the ways through the rules once and not
 /// again for every way through the parser, and nothing has to return.
-pub fn process<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> Outcome {
-    match begin(packet, tables) {
+pub fn process<F: Frame + ?Sized, T: Tables>(frame: &F, tables: &mut T) -> Outcome {
+    match begin(frame, tables) {
         Some(outcome) => outcome,
-        None => finish(tables),
+        None => finish(frame, tables),
     }
 }
 
@@ -38,9 +40,9 @@ pub fn begin<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> 
 
 /// The second half, for the packet in the lanes.
 #[inline(always)]
-pub fn finish<T: Tables>(tables: &mut T) -> Outcome {
+pub fn finish<F: Frame + ?Sized, T: Tables>(frame: &F, tables: &mut T) -> Outcome {
     let arrival = arrival(tables);
-    let outcome = managed(tables, arrival);
+    let outcome = managed(frame, tables, arrival);
     tables.count_outcome(arrival.interface, outcome, u64::from(arrival.length));
     outcome
 }
@@ -141,7 +143,7 @@ fn arrival<R: Rules>(rules: &R) -> Arrival {
 }
 
 #[inline(always)]
-fn managed<T: Tables>(tables: &mut T, arrival: Arrival) -> Outcome {
+fn managed<F: Frame + ?Sized, T: Tables>(frame: &F, tables: &mut T, arrival: Arrival) -> Outcome {
     let Some(policy) = tables.policy() else {
         return Outcome::Unconfigured;
     };
@@ -158,7 +160,8 @@ fn managed<T: Tables>(tables: &mut T, arrival: Arrival) -> Outcome {
     match verdict {
         VERDICT_PASS => Outcome::RulePassed,
         VERDICT_DROP => Outcome::RuleDropped,
-        class if class < MAX_CLASSES => in_class(tables, class, arrival),
+        VERDICT_SHADOW_DROP => Outcome::RuleDropShadowed,
+        class if class < MAX_CLASSES => in_class(frame, tables, class, arrival),
         _ => Outcome::Unconfigured,
     }
 }
@@ -175,33 +178,79 @@ fn unclassified<T: Tables>(error: ParseError, tables: &T) -> Outcome {
 }
 
 #[inline(always)]
-fn in_class<T: Tables>(tables: &mut T, class: u32, arrival: Arrival) -> Outcome {
+fn in_class<F: Frame + ?Sized, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    class: u32,
+    arrival: Arrival,
+) -> Outcome {
     let bytes = u64::from(arrival.length);
     let cell = cell(arrival.interface, class);
     let Some(state) = tables.class(cell) else {
         return Outcome::Unconfigured;
     };
-    let cpu_set = state.rate.cpu_set;
-    if spend(state.rate, &mut state.cell.lease, bytes) {
+    let (cpu_set, treatment, dscp) = (state.rate.cpu_set, state.rate.treatment, state.rate.dscp);
+    if spend(
+        state.rate,
+        &mut state.cell.lease,
+        policed_bytes(state.rate, bytes),
+    ) {
         count(state.cell, true, bytes);
     } else {
-        let clock = tables.clock();
-        let Some((state, buckets)) = tables.class_and_buckets(cell, arrival.interface) else {
-            return Outcome::Unconfigured;
-        };
-        let within = renew(state.rate, &mut state.cell.lease, &buckets, &clock, bytes);
-        count(state.cell, within, bytes);
-        if !within {
-            return Outcome::OverRate;
+        match pay(frame, tables, cell, arrival) {
+            Some(true) => {}
+            Some(false) if treatment & SHADOW != 0 => return Outcome::OverRateShadowed,
+            Some(false) => return Outcome::OverRate,
+            None => return Outcome::Unconfigured,
         }
+    }
+    if treatment & REWRITE_DSCP != 0 {
+        set_dscp(frame, claim::network_offset(tables), dscp);
     }
     let Some(cpu_set) = cpu_set.checked_sub(1) else {
         return Outcome::ClassPassed;
     };
-    match steer(tables, cpu_set) {
+    match steer(tables, u32::from(cpu_set)) {
         Steered::InPlace => Outcome::ClassPassed,
         Steered::Redirected => Outcome::ClassSteered,
     }
+}
+
+/// Whether a packet passes that this CPU's lease does not pay for. Counts it; `None`: a table is missing.
+#[inline(always)]
+fn pay<F: Frame + ?Sized, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    cell: u32,
+    arrival: Arrival,
+) -> Option<bool> {
+    let bytes = u64::from(arrival.length);
+    let clock = tables.clock();
+    let claim = claim::of(frame, tables);
+    let network = claim::network_offset(tables);
+    let ToPay {
+        state,
+        buckets,
+        dropped,
+    } = tables.class_to_pay(cell, arrival.interface, claim.flow)?;
+    let (rate, lease) = (state.rate, &mut state.cell.lease);
+    let policed = policed_bytes(rate, bytes);
+    let passes = match renew(rate, lease, &buckets, &clock, policed) {
+        Ok(()) => true,
+        Err(refusal) => {
+            let asked = (claim, refusal);
+            match pass_ahead(rate, lease, &buckets, dropped, &clock, asked, policed) {
+                Ahead::Refused => false,
+                Ahead::Passed => true,
+                Ahead::Marked => {
+                    mark_congestion(frame, network);
+                    true
+                }
+            }
+        }
+    };
+    count(state.cell, passes, bytes);
+    Some(passes)
 }
 
 /// The frame's length; frames are far below 4 GiB.

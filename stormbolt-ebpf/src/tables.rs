@@ -2,6 +2,7 @@
 
 use stormbolt_common::classifier::Block;
 use stormbolt_common::counters::ClassCell;
+use stormbolt_common::dropped::DroppedLine;
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
@@ -40,6 +41,16 @@ pub struct ClassState<'a> {
     pub cell: &'a mut ClassCell,
 }
 
+/// A class when its lease is spent.
+pub struct ToPay<'a, B> {
+    /// Rate, counters and lease.
+    pub state: ClassState<'a>,
+    /// The buckets.
+    pub buckets: Buckets<'a, B>,
+    /// What this CPU remembers of dropped segments.
+    pub dropped: &'a mut DroppedLine,
+}
+
 /// All tables, bound to the policy that was in force when the packet arrived.
 pub trait Tables: Rules {
     /// The buckets' type.
@@ -55,12 +66,14 @@ pub trait Tables: Rules {
     fn interface(&self) -> Option<u32>;
     /// State of the class in `cell` ([`stormbolt_common::limits::cell`]).
     fn class(&mut self, cell: u32) -> Option<ClassState<'_>>;
-    /// The same with the buckets that all CPUs share: the class's and those of `interface`.
-    fn class_and_buckets(
+    /// The same with what only a packet needs that this CPU's lease does not pay for: the buckets that all
+    /// CPUs share, the class's and those of `interface`, and what was dropped of flows like `flow`.
+    fn class_to_pay(
         &mut self,
         cell: u32,
         interface: u32,
-    ) -> Option<(ClassState<'_>, Buckets<'_, Self::Bucket>)>;
+        flow: u32,
+    ) -> Option<ToPay<'_, Self::Bucket>>;
     /// The clock.
     fn clock(&self) -> Self::Clock;
     /// Seed of the flow hash.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stormbolt::datapath::PolicyTables;
 use stormbolt_common::classifier::{Block, Lanes};
 use stormbolt_common::counters::{ClassCell, PacketCounter};
+use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
 use stormbolt_common::limits::{MAX_CELLS, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::outcome::Outcome;
@@ -14,7 +15,7 @@ use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
 use stormbolt_common::steer::{STAY, cpu_of_entry};
 use stormbolt_control::observe::CellCounters;
 use stormbolt_ebpf::police::{Bucket, Buckets, Clock};
-use stormbolt_ebpf::tables::{ClassState, Rules, Tables};
+use stormbolt_ebpf::tables::{ClassState, Rules, Tables, ToPay};
 
 use crate::counters::{Counters, Watched, interfaces_and_outcomes};
 
@@ -61,26 +62,6 @@ impl Bucket for HostBucket {
     }
 }
 
-/// A rate that holds nothing back.
-const UNLIMITED: &ClassRate = &ClassRate {
-    cost_per_byte: 0,
-    burst_ns: 0,
-    lease_ns: 0,
-    cpu_set: 0,
-    reserved: 0,
-    ceil_cost_per_byte: 0,
-    reserve_ns: 0,
-    loan_ns: 0,
-    failsafe_cost_per_byte: 0,
-};
-
-/// An interface that lends nothing.
-const NO_CAPACITY: &InterfaceRate = &InterfaceRate {
-    cost_per_byte: 0,
-    burst_ns: 0,
-    debt_ns: 0,
-};
-
 /// One class on one interface.
 #[derive(Debug, Default)]
 struct HostCell {
@@ -119,6 +100,7 @@ pub struct HostTables {
     cells: BTreeMap<u32, HostCell>,
     /// Buckets of the interfaces.
     shared: BTreeMap<u32, HostBucket>,
+    dropped: BTreeMap<u32, DroppedLine>,
     outcomes: Vec<PacketCounter>,
     rules: Vec<PacketCounter>,
     slots: Vec<u64>,
@@ -142,6 +124,7 @@ impl HostTables {
             slot_cpus: vec![STAY; index(MAX_SLOTS)],
             cells: BTreeMap::new(),
             shared: BTreeMap::new(),
+            dropped: BTreeMap::new(),
             outcomes: vec![PacketCounter::default(); outcomes],
             rules: vec![PacketCounter::default(); index(MAX_RULES)],
             slots: vec![0; index(MAX_SLOTS)],
@@ -261,14 +244,15 @@ impl Tables for HostTables {
     }
 
     fn class(&mut self, cell: u32) -> Option<ClassState<'_>> {
-        Some(self.class_and_buckets(cell, 0)?.0)
+        Some(self.class_to_pay(cell, 0, 0)?.state)
     }
 
-    fn class_and_buckets(
+    fn class_to_pay(
         &mut self,
         cell: u32,
         interface: u32,
-    ) -> Option<(ClassState<'_>, Buckets<'_, HostBucket>)> {
+        flow: u32,
+    ) -> Option<ToPay<'_, HostBucket>> {
         if cell >= MAX_CELLS {
             return None;
         }
@@ -281,14 +265,18 @@ impl Tables for HostTables {
             own: &held.own,
             ceil: &held.ceil,
             shared: self.shared.entry(interface).or_default(),
-            interface: capacity.map_or(NO_CAPACITY, |(_, capacity)| capacity),
+            interface: capacity.map_or(&InterfaceRate::LENDS_NOTHING, |(_, capacity)| capacity),
             silent_from_ns: u64::MAX,
         };
         let state = ClassState {
-            rate: given.map_or(UNLIMITED, |(_, rate)| rate),
+            rate: given.map_or(&ClassRate::UNLIMITED, |(_, rate)| rate),
             cell: &mut held.counters,
         };
-        Some((state, buckets))
+        Some(ToPay {
+            state,
+            buckets,
+            dropped: self.dropped.entry(flow % DROPPED_LINES).or_default(),
+        })
     }
 
     fn clock(&self) -> HostClock {

@@ -1,5 +1,6 @@
 //! The loaded program and the same stages on the host, under the same policy.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -91,7 +92,16 @@ impl SideBySide {
     /// # Panics
     /// They differ, or the frame did not end in exactly one outcome; `name` is in the message.
     pub fn run(&mut self, name: &str, frame: &[u8]) -> (Outcome, Moved) {
-        let outcome = self.run_uncounted(name, frame);
+        let (outcome, moved, _) = self.run_changing(name, frame);
+        (outcome, moved)
+    }
+
+    /// As [`Self::run`], and returns what they have made of the frame.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn run_changing(&mut self, name: &str, frame: &[u8]) -> (Outcome, Moved, Vec<u8>) {
+        let (outcome, changed) = self.run_uncounted(name, frame);
         let moved = self.compare_counters(name);
         let [(_, ended_in, by)] = moved.outcomes[..] else {
             panic!("{name}: not one outcome: {moved:?}\n{}", hex(frame));
@@ -99,7 +109,7 @@ impl SideBySide {
         assert_eq!(ended_in, outcome, "{name}");
         assert_eq!(by.packets, 1, "{name}");
         assert_eq!(by.bytes, u64::try_from(frame.len()).unwrap(), "{name}");
-        (outcome, moved)
+        (outcome, moved, changed)
     }
 
     /// Asks both what the rules say about `frame`, fails if they differ in the least or if a counter
@@ -116,20 +126,27 @@ impl SideBySide {
         kernel
     }
 
-    /// Runs `frame` through both and compares the verdict only.
+    /// Runs `frame` through both and compares the verdict and what they have made of it only.
     ///
     /// # Panics
-    /// The verdicts differ.
-    pub fn run_uncounted(&mut self, name: &str, frame: &[u8]) -> Outcome {
-        let outcome = pipeline::process(frame, &mut self.host);
-        let verdict = self.kernel.test_run(frame, 1).unwrap().verdict;
+    /// They differ.
+    pub fn run_uncounted(&mut self, name: &str, frame: &[u8]) -> (Outcome, Vec<u8>) {
+        let (mut by_host, mut by_kernel) = (frame.to_vec(), frame.to_vec());
+        let cells = Cell::from_mut(by_host.as_mut_slice()).as_slice_of_cells();
+        let outcome = pipeline::process(cells, &mut self.host);
+        let verdict = self
+            .kernel
+            .test_run_in_place(&mut by_kernel)
+            .unwrap()
+            .verdict;
+        assert_eq!(hex(&by_kernel), hex(&by_host), "{name}");
         assert_eq!(
             verdict,
             verdict_of(outcome),
             "{name}: {outcome:?} on the host\n{}",
             hex(frame)
         );
-        outcome
+        (outcome, by_kernel)
     }
 
     /// Fails if any counter differs, and says what moved since the last time.
@@ -160,7 +177,9 @@ fn verdict_of(outcome: Outcome) -> u32 {
         | Outcome::Unconfigured
         | Outcome::MalformedPassed
         | Outcome::RulePassed
-        | Outcome::ClassPassed => XDP_PASS,
+        | Outcome::ClassPassed
+        | Outcome::OverRateShadowed
+        | Outcome::RuleDropShadowed => XDP_PASS,
         Outcome::ClassSteered => XDP_REDIRECT,
         Outcome::OverRate
         | Outcome::RuleDropped

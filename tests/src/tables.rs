@@ -2,7 +2,9 @@
 
 use stormbolt::datapath::{PolicyTables, TableSizes};
 use stormbolt_common::limits::MAX_RULES;
-use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS, policy_slot};
+use stormbolt_common::policy::{
+    PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS, VERDICT_SHADOW_DROP, policy_slot,
+};
 use stormbolt_control::compile::{CompileError, CompiledRules, Compiler, Heap, Input, Patient};
 use stormbolt_control::policy::{Action, Rule};
 
@@ -36,6 +38,7 @@ pub fn entry(rule: &Rule, counter: u32) -> RuleEntry {
             Action::Class(class) => u32::try_from(class).unwrap(),
             Action::Pass => VERDICT_PASS,
             Action::Drop => VERDICT_DROP,
+            Action::ShadowDrop => VERDICT_SHADOW_DROP,
         },
         counter,
     }

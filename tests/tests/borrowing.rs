@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use stormbolt_common::counters::Lease;
 use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate};
 use stormbolt_control::decide::{Borrowing, class_rate, interface_rate};
-use stormbolt_control::policy::{AttachMode, Class, Interface};
+use stormbolt_control::policy::{AttachMode, Class, Interface, Treatment};
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
-use stormbolt_ebpf::police::Buckets;
+use stormbolt_ebpf::police::{Buckets, police};
 use stormbolt_tests::host_tables::{HostBucket, HostClock};
-use stormbolt_tests::policer::police;
+
 use stormbolt_tests::random::Random;
 
 const START_NS: u64 = 3_600_000_000_000;
@@ -46,6 +46,7 @@ fn class(priority: u8, rate: u64, ceil: Option<u64>) -> Class {
         burst: Nanoseconds::from_millis(20),
         weight: 1,
         cpus: None,
+        treatment: Treatment::default(),
     }
 }
 
@@ -56,6 +57,7 @@ impl Link {
             name: "eth0".to_owned(),
             capacity: BitsPerSecond(capacity),
             mode: AttachMode::Auto,
+            overhead: 0,
         };
         let borrowing = Borrowing::among(&classes);
         let capacity = interface_rate(&interface, &classes);
@@ -91,7 +93,7 @@ impl Link {
         };
         let clock = HostClock::at(self.now_ns, 250);
         let lease = &mut member.leases[cpu];
-        let passes = police(&member.rate, lease, &buckets, &clock, bytes);
+        let passes = police(&member.rate, lease, &buckets, &clock, bytes).is_ok();
         member.passed_bytes += if passes { bytes } else { 0 };
         passes
     }
@@ -272,7 +274,7 @@ proptest! {
             let depth = units(link.interface.burst_ns) + cost(9000, at_ceil.cost_per_byte);
             let passed = cost(member.passed_bytes, at_ceil.cost_per_byte);
             // What several CPUs borrow at one moment is known to the ceil a moment later.
-            let loans = units(member.rate.loan_ns);
+            let loans = units(member.rate.loan_ns.into());
             let allowed = span + depth + own * u128::from(at_ceil.cost_per_byte) + loans;
             prop_assert!(passed <= allowed, "{passed} of {allowed} of {:?}", member.class);
         }

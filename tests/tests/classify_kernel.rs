@@ -28,6 +28,7 @@ fn outcome_of(action: Action) -> Outcome {
         Action::Class(_) => Outcome::ClassPassed,
         Action::Pass => Outcome::RulePassed,
         Action::Drop => Outcome::RuleDropped,
+        Action::ShadowDrop => Outcome::RuleDropShadowed,
     }
 }
 
@@ -64,7 +65,7 @@ fn check_one(
     assert_eq!(outcome, outcome_of(action), "{}", message());
     let class = match action {
         Action::Class(class) => u32::try_from(class).ok(),
-        Action::Pass | Action::Drop => None,
+        Action::Pass | Action::Drop | Action::ShadowDrop => None,
     };
     let cell = class.map(|class| stormbolt_common::limits::cell(sample.arrival.interface, class));
     let counted: Vec<u32> = moved.cells.iter().map(|(cell, _)| *cell).collect();

@@ -156,7 +156,7 @@ proptest! {
                 let allowed = tightest + signed(units(machine.now_ns));
                 prop_assert!(signed(machine.spent) <= allowed, "{} of {allowed}", machine.spent);
             }
-            prop_assert!(machine.leases.iter().all(|one| u128::from(one.credit) <= units(lease)));
+            prop_assert!(machine.leases.iter().all(|one| u128::from(one.credit) <= units(lease.into())));
         }
     }
 
@@ -218,7 +218,7 @@ proptest! {
 
     #[test]
     fn an_unlimited_class_passes_and_a_blocked_one_does_not(
-        bytes: u32, burst_ns: u64, lease_ns: u64, now_ns: u64,
+        bytes: u32, burst_ns: u64, lease_ns: u32, now_ns: u64,
     ) {
         let rate = ClassRate { burst_ns, lease_ns, ..ClassRate::default() };
         let clock = HostClock::at(now_ns, 250);

@@ -103,7 +103,7 @@ fn agree_on(name: &str, make: fn(&mut Random) -> Vec<u8>) {
             let frame = make(&mut random);
             bytes += u64::try_from(frame.len()).unwrap_or_default();
             let before = of_interface(&both);
-            let outcome = both.run_uncounted(name, &frame);
+            let (outcome, _) = both.run_uncounted(name, &frame);
             let after = of_interface(&both);
             for (position, candidate) in Outcome::ALL.into_iter().enumerate() {
                 let moved = after[position] - before[position];

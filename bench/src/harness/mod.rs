@@ -8,6 +8,7 @@ mod memory;
 mod nft;
 mod object;
 mod prefixes;
+mod shaper;
 mod stormbolt;
 mod xdp_filter;
 
@@ -17,5 +18,6 @@ pub use front::{Flows, Front};
 pub use link::{DropAll, Link, Received};
 pub use nft::{Nft, NftMatch};
 pub use prefixes::KernelPrefixes;
+pub use shaper::Shaper;
 pub use stormbolt::{CLASSIFYING_PROGRAM, Loaded, Packets, WHOLE_PROGRAM};
 pub use xdp_filter::XdpFilter;

@@ -1,6 +1,7 @@
 //! The benchmark `rate`: how exactly classes are held to their rates, and what that costs a packet.
 
 mod stage;
+mod tcp;
 mod udp;
 
 use anyhow::Result;
@@ -12,5 +13,6 @@ pub const RATE: Benchmark = Benchmark::new("rate", measure);
 
 fn measure(run: &mut Run<'_, '_>) -> Result<()> {
     stage::measure(run)?;
-    udp::measure(run)
+    udp::measure(run)?;
+    tcp::measure(run)
 }

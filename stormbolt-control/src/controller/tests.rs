@@ -22,6 +22,7 @@ fn class(name: &str, priority: u8, rate: u64) -> Class {
         burst: Nanoseconds::from_millis(20),
         weight: 1,
         cpus: None,
+        treatment: crate::policy::Treatment::default(),
     }
 }
 
@@ -35,6 +36,7 @@ fn policy(classes: Vec<Class>) -> Policy {
         name: name.to_owned(),
         capacity: BitsPerSecond(CAPACITY),
         mode: AttachMode::Auto,
+        overhead: 0,
     };
     Policy {
         interval: INTERVAL,

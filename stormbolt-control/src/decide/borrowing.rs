@@ -19,7 +19,12 @@ const DEPTH: Nanoseconds = Nanoseconds::from_millis(10);
 
 /// An interface's capacity as the policer reads it, among these classes.
 pub fn interface_rate(interface: &Interface, classes: &[Class]) -> InterfaceRate {
-    let bursts = classes.iter().map(|class| class.burst.0);
+    let bursts = classes.iter().map(|class| {
+        class
+            .burst
+            .0
+            .saturating_add(class.treatment.ahead(class.burst).0)
+    });
     match cost_per_byte(interface.capacity) {
         BLOCKED => InterfaceRate::default(),
         cost_per_byte => InterfaceRate {
@@ -83,7 +88,7 @@ mod tests {
     use stormbolt_common::police::COST_FRACTION_BITS;
 
     use super::*;
-    use crate::policy::AttachMode;
+    use crate::policy::{AttachMode, Treatment};
     use crate::units::BitsPerSecond;
 
     fn class(priority: u8, rate: u64, ceil: Option<u64>) -> Class {
@@ -95,6 +100,7 @@ mod tests {
             burst: Nanoseconds::from_millis(20),
             weight: 1,
             cpus: None,
+            treatment: Treatment::default(),
         }
     }
 
@@ -103,6 +109,7 @@ mod tests {
             name: "eth0".to_owned(),
             capacity: BitsPerSecond(capacity),
             mode: AttachMode::Auto,
+            overhead: 0,
         }
     }
 
@@ -152,7 +159,7 @@ mod tests {
             for one in &classes {
                 let mut rate = ClassRate::default();
                 Borrowing::among(&classes).write(one, &interface(capacity), cpus, &mut rate);
-                prop_assert!(rate.reserve_ns < depth && rate.loan_ns <= depth);
+                prop_assert!(rate.reserve_ns < depth && u64::from(rate.loan_ns) <= depth);
                 rates.push((one.priority, rate));
             }
             for (above, upper) in &rates {

@@ -62,11 +62,13 @@ pub(super) fn time_of_two_frames(rate: BitsPerSecond) -> u64 {
 }
 
 /// What each of `cpus` takes at once out of a bucket of `burst_ns`.
-pub(super) fn loan_ns(burst_ns: u64, cpus: u32) -> u64 {
+pub(super) fn loan_ns(burst_ns: u64, cpus: u32) -> u32 {
     let holders = u64::from(cpus.max(1)) * 4;
-    (burst_ns / holders)
+    let loan_ns = (burst_ns / holders)
         .clamp(MIN_LEASE_NS, MAX_LEASE_NS)
-        .min(burst_ns)
+        .min(burst_ns);
+    // The longest one fits.
+    u32::try_from(loan_ns).unwrap_or(u32::MAX)
 }
 
 fn saturated(value: u128) -> u64 {
@@ -131,8 +133,8 @@ mod tests {
             cpus: u32,
         ) {
             let encoded = class_rate(BitsPerSecond(rate), Nanoseconds(burst), cpus);
-            prop_assert!(encoded.lease_ns <= encoded.burst_ns);
-            prop_assert!(encoded.lease_ns <= MAX_LEASE_NS);
+            prop_assert!(u64::from(encoded.lease_ns) <= encoded.burst_ns);
+            prop_assert!(u64::from(encoded.lease_ns) <= MAX_LEASE_NS);
             prop_assert!(encoded.burst_ns >= burst);
             prop_assert!(rate == 0 || encoded.burst_ns > 0);
         }

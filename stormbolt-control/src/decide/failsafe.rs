@@ -75,12 +75,14 @@ mod tests {
             burst: Nanoseconds::from_millis(20),
             weight,
             cpus: None,
+            treatment: crate::policy::Treatment::default(),
         });
         let policy = Policy {
             interfaces: vec![Interface {
                 name: "eth0".to_owned(),
                 capacity: BitsPerSecond(CAPACITY),
                 mode: AttachMode::Auto,
+                overhead: 0,
             }],
             classes: classes.collect(),
             ..Policy::empty()

@@ -6,6 +6,7 @@ mod encode;
 mod failsafe;
 mod placement;
 mod rates;
+mod treatment;
 
 pub use borrowing::{Borrowing, interface_rate};
 pub use damping::next_rates;
@@ -13,3 +14,4 @@ pub use encode::class_rate;
 pub use failsafe::FailsafeRates;
 pub use placement::{Balancer, MAX_MOVES, Move, evict, round_robin};
 pub use rates::{Allotment, Claim, allot, starting_room};
+pub use treatment::write_treatment;

@@ -234,6 +234,7 @@ impl<'a> Builder<'a> {
             name,
             capacity: self.options.capacity,
             mode: AttachMode::Auto,
+            overhead: 0,
         });
         Imported {
             policy: Policy {
@@ -345,6 +346,7 @@ fn classes(options: &Options) -> (Vec<Class>, usize) {
         burst: Nanoseconds::from_millis(50),
         weight: 1,
         cpus: None,
+        treatment: crate::policy::Treatment::default(),
     });
     (classes.collect(), default.unwrap_or(0))
 }

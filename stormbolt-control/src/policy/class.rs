@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::Treatment;
 use crate::units::{BitsPerSecond, Nanoseconds};
 
 /// A traffic class. Rates hold per interface.
@@ -23,6 +24,8 @@ pub struct Class {
     pub weight: u32,
     /// CPUs that the class's flows are spread over; `None`: packets stay where they arrive.
     pub cpus: Option<CpuSet>,
+    /// What it does with its packets.
+    pub treatment: Treatment,
 }
 
 /// A non-empty set of CPU numbers.

@@ -13,6 +13,8 @@ pub struct Interface {
     pub capacity: BitsPerSecond,
     /// How the program is attached.
     pub mode: AttachMode,
+    /// Bytes by which each packet is longer on the link than its frame is here, -64 to 127.
+    pub overhead: i8,
 }
 
 /// Where in the receive path the program runs.

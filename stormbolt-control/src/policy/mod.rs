@@ -10,6 +10,7 @@ mod kept;
 mod rule;
 mod set;
 mod set_edit;
+mod treatment;
 
 pub use class::{Class, CpuSet};
 pub use interface::{AttachMode, Interface};
@@ -18,6 +19,7 @@ pub use rule::{Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch
 pub(crate) use set::differing_prefixes;
 pub use set::{MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Set, SetChange, SetChangeKind, set_changes};
 pub use set_edit::EditedSet;
+pub use treatment::Treatment;
 
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ pub struct Policy {
     pub interval: Nanoseconds,
     /// What happens when the controller is silent.
     pub failsafe: Failsafe,
+    /// Whether everything that would be dropped is counted as that, and passes.
+    pub shadow: bool,
     /// Bytes that the compiled rules and sets may take, if the policy says so. They are allocated when
     /// the daemon starts, so this is a wish in any later policy.
     pub table_memory: Option<u64>,
@@ -61,6 +65,7 @@ impl Policy {
         Self {
             interval: Nanoseconds::from_millis(100),
             failsafe: Failsafe::default(),
+            shadow: false,
             table_memory: None,
             table_flows: None,
             interfaces: Vec::new(),

@@ -28,6 +28,9 @@ pub enum Action {
     Pass,
     /// Drops it.
     Drop,
+    /// Counts it as if it were dropped, and passes it as [`Self::Pass`] does.
+    #[serde(rename = "shadow-drop")]
+    ShadowDrop,
 }
 
 /// The fields of a rule. `None` accepts everything.

@@ -31,6 +31,7 @@ pub fn fill<R: Rules>(rules: &mut R, headers: &HeaderValues, arrival: Arrival) {
     rules.set_lane(lane::INTERFACE, arrival.interface);
     rules.set_lane(lane::FRAME_BYTES, arrival.length);
     rules.set_lane(lane::FLOW_PLACE, 0);
+    rules.set_lane(lane::OFFSETS, headers.offsets);
 }
 
 /// Whether the packet in the lanes is IPv4.

@@ -7,6 +7,7 @@ use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap, ProgramArray};
 use aya_ebpf::macros::btf_map;
 use stormbolt_common::classifier::{BLOCKS_PLACEHOLDER, Block, Lanes};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
+use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::FlowLine;
 use stormbolt_common::limits::{
@@ -89,6 +90,10 @@ pub(super) static BUCKETS: Array<SharedBucket, { entries(MAX_CELLS) }> = Array::
 #[btf_map]
 pub(super) static INTERFACE_BUCKETS: Array<SharedBucket, { entries(MAX_INTERFACES) }> =
     Array::new();
+
+/// What was dropped of TCP flows, CPU by CPU.
+#[btf_map]
+pub(super) static DROPPED: Array<DroppedLine, { entries(DROPPED_LINES) }> = Array::new();
 
 /// Slot entries, per CPU set.
 #[btf_map]

@@ -7,6 +7,7 @@ use stormbolt_common::classifier::{Block, lane};
 use stormbolt_common::counters::{
     PacketCounter, cell_index, outcome_index, rule_index, slot_index,
 };
+use stormbolt_common::dropped::dropped_line_index;
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
 use stormbolt_common::limits::{MAX_IFINDEX, MAX_INTERFACES, interface_rate_index, rate_index};
@@ -15,7 +16,7 @@ use stormbolt_common::police::SharedBucket;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader, policy_slot};
 use stormbolt_common::steer::cpu_of_entry;
 use stormbolt_ebpf::police::{Bucket, Buckets};
-use stormbolt_ebpf::tables::{ClassState, Rules, Tables};
+use stormbolt_ebpf::tables::{ClassState, Rules, Tables, ToPay};
 
 use super::atomic::compare_and_swap;
 use super::clock::KernelClock;
@@ -165,11 +166,13 @@ impl Tables for MapTables {
     }
 
     #[inline(always)]
-    fn class_and_buckets(
+    fn class_to_pay(
         &mut self,
         cell: u32,
         interface: u32,
-    ) -> Option<(ClassState<'_>, Buckets<'_, MapBucket>)> {
+        flow: u32,
+    ) -> Option<ToPay<'_, MapBucket>> {
+        let dropped = maps::DROPPED.get_ptr_mut(dropped_line_index(self.cpu, flow))?;
         let interface = interface % MAX_INTERFACES;
         let rate = maps::INTERFACE_RATES.get(interface_rate_index(self.slot(), interface))?;
         let shared = maps::INTERFACE_BUCKETS.get_ptr_mut(interface)?;
@@ -187,7 +190,12 @@ impl Tables for MapTables {
                 None => u64::MAX,
             },
         };
-        Some((self.class(cell)?, buckets))
+        Some(ToPay {
+            state: self.class(cell)?,
+            buckets,
+            // SAFETY: this CPU alone uses this entry, and map values outlive the program.
+            dropped: unsafe { &mut *dropped },
+        })
     }
 
     #[inline(always)]

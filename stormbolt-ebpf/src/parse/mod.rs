@@ -213,6 +213,16 @@ pub struct HeaderValues {
     pub icmp_type: u32,
     /// Place in a fragmented datagram.
     pub fragment: Fragment,
+    /// Where the headers begin in the frame: [`offsets`].
+    pub offsets: u32,
+}
+
+/// Where the IP header begins, and behind it the transport header, in the form of the lane.
+#[inline(always)]
+pub(crate) fn offsets(network: usize, transport: usize) -> u32 {
+    // No header that is parsed begins at 2^16 or beyond.
+    let offset = |at: usize| u32::try_from(at & 0xffff).unwrap_or(0);
+    offset(network) | offset(transport) << 16
 }
 
 impl From<&Headers> for HeaderValues {
@@ -230,6 +240,8 @@ impl From<&Headers> for HeaderValues {
             tcp_flags: headers.tcp_flags.map_or(NOT_TCP, u32::from),
             icmp_type: headers.icmp_type.map_or(NOT_ICMP, u32::from),
             fragment: headers.fragment,
+            // Not known any more.
+            offsets: 0,
         }
     }
 }
@@ -317,5 +329,6 @@ pub fn parse_values<P: PacketBytes + ?Sized>(packet: &P) -> Result<HeaderValues,
         tcp_flags: transport.tcp_flags,
         icmp_type: transport.icmp_type,
         fragment: network.fragment,
+        offsets: offsets(link.payload_offset, network.payload_offset),
     })
 }

@@ -6,7 +6,7 @@
 
 use stormbolt_common::classifier::{Fragment, NOT_ICMP, NOT_TCP, UNTAGGED};
 
-use super::{AddressWords, HeaderValues, IPV4_MARK, ethernet, ipv6, protocol, words};
+use super::{AddressWords, HeaderValues, IPV4_MARK, ethernet, ipv6, offsets, protocol, words};
 use crate::packet::PacketBytes;
 
 const ETHERNET_HEADER: usize = 14;
@@ -136,5 +136,6 @@ fn transport<P: PacketBytes + ?Sized>(
         tcp_flags,
         icmp_type: NOT_ICMP,
         fragment: Fragment::Whole,
+        offsets: offsets(ETHERNET_HEADER, offset),
     })
 }

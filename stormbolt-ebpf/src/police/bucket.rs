@@ -42,6 +42,30 @@ pub(super) fn take<B: Bucket>(bucket: &B, now: u64, depth_ns: u64, wish: Wish) -
     0
 }
 
+/// Takes `needed_ns` out of a bucket of `depth_ns` that may owe up to `ahead_ns` then; `false`: it would
+/// owe more.
+#[inline(always)]
+pub(super) fn take_ahead<B: Bucket>(
+    bucket: &B,
+    now: u64,
+    depth_ns: u64,
+    needed_ns: u64,
+    ahead_ns: u64,
+) -> bool {
+    for _ in 0..ATTEMPTS {
+        let spent_until = bucket.spent_until_ns();
+        let from = later(spent_until, now.saturating_sub(depth_ns));
+        let until = from.saturating_add(needed_ns);
+        if until > now.saturating_add(ahead_ns) {
+            break;
+        }
+        if bucket.advance(spent_until, until) {
+            return true;
+        }
+    }
+    false
+}
+
 /// What stands in a bucket of `depth_ns`, in ns.
 #[inline(always)]
 pub(super) fn available<B: Bucket>(bucket: &B, now: u64, depth_ns: u64) -> u64 {

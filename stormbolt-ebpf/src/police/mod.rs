@@ -8,16 +8,25 @@
 //! Only when a lease does not pay for a packet, [`renew`] takes another one, or borrows from the
 //! interface's bucket what nobody else uses.
 //!
+//! What is refused then may still pass [ahead] of the rate, if dropping it would cost a TCP sender more than
+//! the packet.
+//!
 //! [spends]: spend
+//! [ahead]: pass_ahead
 
+mod ahead;
 mod bucket;
+pub mod claim;
+mod dropped;
 mod renew;
 
+pub use ahead::{Ahead, Claim, pass_ahead};
 pub use bucket::Bucket;
-pub use renew::{Buckets, MIN_BURST_FOR_UNSEEN_REFUSAL_NS, REFUSALS_PER_LOOK, renew};
+pub use dropped::{Known, note_dropped, note_passed, recall};
+pub use renew::{Buckets, MIN_BURST_FOR_UNSEEN_REFUSAL_NS, REFUSALS_PER_LOOK, Refusal, renew};
 
 use stormbolt_common::counters::Lease;
-use stormbolt_common::police::{BLOCKED, ClassRate};
+use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, PACKET_COST_FRACTION_BITS};
 
 /// Time in the kernel.
 pub trait Clock {
@@ -25,6 +34,48 @@ pub trait Clock {
     fn now_ns(&self) -> u64;
     /// The count of timer ticks, 1 to 10 ms each: nearly free.
     fn jiffy(&self) -> u64;
+
+    /// The lower half of that count.
+    #[inline(always)]
+    fn jiffy_low(&self) -> u32 {
+        // Cut off, so it always fits.
+        u32::try_from(self.jiffy() & u64::from(u32::MAX)).unwrap_or(0)
+    }
+}
+
+/// The bytes that a packet is policed by: its frame's, and what the link adds to it.
+#[inline(always)]
+pub fn policed_bytes(rate: &ClassRate, frame_bytes: u64) -> u64 {
+    let bytes = frame_bytes.wrapping_add_signed(i64::from(rate.overhead));
+    // A frame has 14 bytes at least, from which up to 64 may be taken off.
+    if bytes > frame_bytes + 127 { 1 } else { bytes }
+}
+
+/// What a packet costs at the class's rate, in 2^-20 ns.
+#[inline(always)]
+pub fn cost_of(rate: &ClassRate, bytes: u64) -> u64 {
+    let by_bytes = bytes.wrapping_mul(rate.cost_per_byte);
+    let least = u64::from(rate.packet_cost) << (COST_FRACTION_BITS - PACKET_COST_FRACTION_BITS);
+    if by_bytes > least { by_bytes } else { least }
+}
+
+/// Whether a packet of `bytes` bytes is within the class's rate or within what it may borrow. Spends what it
+/// costs if so.
+///
+/// # Errors
+/// It is not.
+#[inline(always)]
+pub fn police<C: Clock, B: Bucket>(
+    rate: &ClassRate,
+    lease: &mut Lease,
+    buckets: &Buckets<'_, B>,
+    clock: &C,
+    bytes: u64,
+) -> Result<(), Refusal> {
+    if spend(rate, lease, bytes) {
+        return Ok(());
+    }
+    renew(rate, lease, buckets, clock, bytes)
 }
 
 /// Whether this CPU has what a packet of `bytes` bytes costs. Spends it if so; else [`renew`] says
@@ -35,7 +86,7 @@ pub fn spend(rate: &ClassRate, lease: &mut Lease, bytes: u64) -> bool {
         return true;
     }
     if rate.cost_per_byte != BLOCKED {
-        let cost = bytes.wrapping_mul(rate.cost_per_byte);
+        let cost = cost_of(rate, bytes);
         if lease.credit >= cost {
             lease.credit -= cost;
             return true;

@@ -8,15 +8,15 @@ use stormbolt_common::police::{
     BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate, NO_BORROWING,
 };
 
-use super::Clock;
 use super::bucket::{Bucket, Wish, available, charge, earlier, later, take};
+use super::{Clock, cost_of};
 
 /// Packets that are refused after a look at the clock without another look.
 ///
 /// At sixteen packets a look, reading the clock adds 2 ns to a packet of a flood.
-pub const REFUSALS_PER_LOOK: u64 = 15;
+pub const REFUSALS_PER_LOOK: u32 = 15;
 
-const UNSEEN_AND_THIS_ONE: u64 = REFUSALS_PER_LOOK + 1;
+const UNSEEN_AND_THIS_ONE: u64 = 16;
 
 /// Refusing unseen needs a bucket that does not overflow in the meantime: at least this deep, beside
 /// two packets. It is more than one jiffy of a kernel with 100 ticks a second.
@@ -27,6 +27,15 @@ const UNLIMITED_LOAN: u64 = 1 << 16;
 
 /// Depth of a bucket while the controller is silent.
 const FAILSAFE_BURST_NS: u64 = 20_000_000;
+
+/// How a packet was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// After a look at the clock and the buckets.
+    Seen,
+    /// Because another one was, shortly before.
+    Unseen,
+}
 
 /// The buckets that a packet may be paid out of.
 pub struct Buckets<'a, B> {
@@ -44,6 +53,9 @@ pub struct Buckets<'a, B> {
 
 /// Whether a packet of `bytes` bytes is within the class's rate when it takes a new lease, or within
 /// what the interface can lend. Spends what it costs if so.
+///
+/// # Errors
+/// It is not.
 #[inline(always)]
 pub fn renew<C: Clock, B: Bucket>(
     rate: &ClassRate,
@@ -51,15 +63,15 @@ pub fn renew<C: Clock, B: Bucket>(
     buckets: &Buckets<'_, B>,
     clock: &C,
     bytes: u64,
-) -> bool {
+) -> Result<(), Refusal> {
     let never_silent = buckets.silent_from_ns == u64::MAX;
     if rate.cost_per_byte == BLOCKED && never_silent && !may_borrow(rate, buckets.interface) {
-        return false;
+        return Err(Refusal::Unseen);
     }
-    let jiffy = clock.jiffy();
+    let jiffy = clock.jiffy_low();
     if lease.refusals_left > 0 && lease.refused_jiffy == jiffy {
         lease.refusals_left -= 1;
-        return false;
+        return Err(Refusal::Unseen);
     }
     let now = clock.now_ns();
     let within = if now >= buckets.silent_from_ns {
@@ -68,7 +80,7 @@ pub fn renew<C: Clock, B: Bucket>(
         from_own(rate, lease, buckets, now, bytes) || from_others(rate, lease, buckets, now, bytes)
     };
     if within {
-        return true;
+        return Ok(());
     }
     lease.refused_jiffy = jiffy;
     lease.refusals_left = if may_refuse_unseen(rate, buckets.interface, bytes) {
@@ -76,7 +88,7 @@ pub fn renew<C: Clock, B: Bucket>(
     } else {
         0
     };
-    false
+    Err(Refusal::Seen)
 }
 
 #[inline(always)]
@@ -85,7 +97,7 @@ const fn may_borrow(rate: &ClassRate, interface: &InterfaceRate) -> bool {
 }
 
 #[inline(always)]
-const fn may_refuse_unseen(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) -> bool {
+fn may_refuse_unseen(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) -> bool {
     // Nor may the interface's bucket, above what is left in it.
     if may_borrow(rate, interface) {
         let room_ns = interface.burst_ns.saturating_sub(rate.reserve_ns);
@@ -97,7 +109,7 @@ const fn may_refuse_unseen(rate: &ClassRate, interface: &InterfaceRate, bytes: u
     if rate.cost_per_byte == BLOCKED {
         return true;
     }
-    let cost_ns = bytes.wrapping_mul(rate.cost_per_byte) >> COST_FRACTION_BITS;
+    let cost_ns = cost_of(rate, bytes) >> COST_FRACTION_BITS;
     rate.burst_ns >= MIN_BURST_FOR_UNSEEN_REFUSAL_NS + 2 * cost_ns
 }
 
@@ -113,19 +125,13 @@ fn from_own<B: Bucket>(
     if rate.cost_per_byte == BLOCKED {
         return false;
     }
-    let cost = bytes.wrapping_mul(rate.cost_per_byte);
+    let cost = cost_of(rate, bytes);
     let missing = cost.saturating_sub(lease.credit);
     let needed_ns = (missing >> COST_FRACTION_BITS) + 1;
-    // What was not used within the burst is lost: the bucket is full. A bucket of any depth is
-    // deep enough for this packet, or a jumbo frame could never pass in a slow class.
-    let depth_ns = if rate.burst_ns > 0 {
-        later(rate.burst_ns, needed_ns)
-    } else {
-        0
-    };
+    let depth_ns = depth_for(rate, needed_ns);
     let wish = Wish {
         needed: needed_ns,
-        wanted: later(rate.lease_ns, needed_ns),
+        wanted: later(u64::from(rate.lease_ns), needed_ns),
         reserve: 0,
     };
     let taken_ns = take(buckets.own, now, depth_ns, wish);
@@ -136,9 +142,33 @@ fn from_own<B: Bucket>(
     lease.credit -= cost;
     // Rounded up, so that it is never less than what passes.
     let taken_bytes = bytes_in(taken_ns, rate.cost_per_byte) + 1;
-    charge_ceil(rate, buckets, now, taken_bytes);
-    charge_shared(buckets, now, taken_bytes);
+    charge_others(rate, buckets, now, taken_bytes);
     true
+}
+
+/// Depth of a class's bucket for a packet that needs `needed_ns`.
+///
+/// What was not used within the burst is lost: the bucket is full. A bucket of any depth is deep enough for
+/// this packet, or a jumbo frame could never pass in a slow class.
+#[inline(always)]
+pub(super) const fn depth_for(rate: &ClassRate, needed_ns: u64) -> u64 {
+    if rate.burst_ns > 0 {
+        later(rate.burst_ns, needed_ns)
+    } else {
+        0
+    }
+}
+
+/// Takes what was paid out of the class's own bucket out of the others as well.
+#[inline(always)]
+pub(super) fn charge_others<B: Bucket>(
+    rate: &ClassRate,
+    buckets: &Buckets<'_, B>,
+    now: u64,
+    bytes: u64,
+) {
+    charge_ceil(rate, buckets, now, bytes);
+    charge_shared(buckets, now, bytes);
 }
 
 /// Borrows what covers the packet from the interface's bucket, and spends that.
@@ -156,7 +186,7 @@ fn from_others<B: Bucket>(
     }
     let missing = bytes.saturating_sub(lease.borrowed);
     let needed_ns = time_of(missing, interface.cost_per_byte);
-    let mut wanted_ns = later(rate.loan_ns, needed_ns);
+    let mut wanted_ns = later(u64::from(rate.loan_ns), needed_ns);
     if rate.ceil_cost_per_byte != 0 {
         let at_ceil_ns = available(buckets.ceil, now, ceil_depth(rate, interface, bytes));
         let below_ceil = bytes_in(at_ceil_ns, rate.ceil_cost_per_byte);
@@ -204,7 +234,7 @@ fn by_failsafe<B: Bucket>(
             let needed_ns = time_of(missing, cost_per_byte);
             let wish = Wish {
                 needed: needed_ns,
-                wanted: later(rate.lease_ns, needed_ns),
+                wanted: later(u64::from(rate.lease_ns), needed_ns),
                 reserve: 0,
             };
             // Two such packets, as in any bucket: what gathers between them is not lost.

@@ -67,7 +67,7 @@ impl Flow {
 
     /// The flow of the packet in the lanes.
     #[inline(always)]
-    fn in_lanes<R: Rules>(rules: &R) -> Self {
+    pub(crate) fn in_lanes<R: Rules>(rules: &R) -> Self {
         let at = |lane: u32| u64::from(rules.lane(lane));
         let half = |lane: u32| at(lane) << 32 | at(lane + 1);
         let has_ports = at(lane::NO_PORTS) | at(lane::FRAGMENT) == 0;

@@ -64,7 +64,7 @@ fn without_rules(policy: &Policy) -> Policy {
         .iter()
         .filter_map(|rule| match rule.action {
             Action::Class(class) => Some(class),
-            Action::Pass | Action::Drop => None,
+            Action::Pass | Action::Drop | Action::ShadowDrop => None,
         })
         .collect();
     // A rule that has a field does not make those behind it unreachable.
@@ -81,6 +81,7 @@ fn without_rules(policy: &Policy) -> Policy {
     Policy {
         interval: policy.interval,
         failsafe: policy.failsafe,
+        shadow: policy.shadow,
         table_memory: policy.table_memory,
         table_flows: policy.table_flows,
         interfaces: policy.interfaces.clone(),

@@ -2,7 +2,7 @@
 
 use stormbolt_common::explain::{BY_DEFAULT, BY_RULE, Explained};
 use stormbolt_common::outcome::Outcome;
-use stormbolt_common::policy::{VERDICT_DROP, VERDICT_PASS};
+use stormbolt_common::policy::{VERDICT_DROP, VERDICT_PASS, VERDICT_SHADOW_DROP};
 use stormbolt_common::steer::{cpu_of_entry, slot};
 use stormbolt_control::explain::{Field, Packet, Why, why};
 use stormbolt_control::policy::{Action, Malformed, Rule};
@@ -150,6 +150,7 @@ impl Engine {
             Action::Class(class) => self.numbers.classes.get(class).copied(),
             Action::Pass => Some(VERDICT_PASS),
             Action::Drop => Some(VERDICT_DROP),
+            Action::ShadowDrop => Some(VERDICT_SHADOW_DROP),
         }
     }
 

@@ -5,7 +5,7 @@ use stormbolt_common::police::{
     BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate, SharedBucket,
 };
 use stormbolt_control::units::Nanoseconds;
-use stormbolt_ebpf::police::{Bucket, Buckets, Clock, renew, spend};
+use stormbolt_ebpf::police::{Bucket, Buckets, Clock, police};
 
 /// A bucket at one moment, in bytes at the class's rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +60,7 @@ pub(super) fn tokens(
         bucket_bytes: bytes(available_ns),
         burst_bytes: bytes(rate.burst_ns),
         leased_bytes: in_bytes(u128::from(buckets.leased_credit), rate),
-        passes: spend(rate, &mut lease, packet_bytes)
-            || renew(rate, &mut lease, &copies, &own, packet_bytes),
+        passes: police(rate, &mut lease, &copies, &own, packet_bytes).is_ok(),
     }
 }
 
@@ -110,12 +109,7 @@ mod tests {
         cost_per_byte: 1_000 << COST_FRACTION_BITS,
         burst_ns: 1_000_000,
         lease_ns: 10_000,
-        cpu_set: 0,
-        reserved: 0,
-        ceil_cost_per_byte: 0,
-        reserve_ns: 0,
-        loan_ns: 0,
-        failsafe_cost_per_byte: 0,
+        ..ClassRate::UNLIMITED
     };
 
     fn buckets(spent_until_ns: u64) -> BucketsNow {

@@ -88,6 +88,8 @@ pub(super) const fn meaning(outcome: Outcome) -> &'static str {
         | Outcome::ClassPassed
         | Outcome::ClassSteered
         | Outcome::OverRate
-        | Outcome::RuleDropped => "it is classified",
+        | Outcome::RuleDropped
+        | Outcome::OverRateShadowed
+        | Outcome::RuleDropShadowed => "it is classified",
     }
 }

@@ -2,10 +2,14 @@
 
 use stormbolt_common::limits::{MAX_CLASSES, MAX_CPU_SETS, MAX_INTERFACES, cell};
 use stormbolt_common::police::ClassRate;
-use stormbolt_common::policy::{PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS};
+use stormbolt_common::policy::{
+    PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS, VERDICT_SHADOW_DROP,
+};
 use stormbolt_control::compile::CompiledRules;
 use stormbolt_control::controller::Controller;
-use stormbolt_control::decide::{Borrowing, FailsafeRates, class_rate, interface_rate};
+use stormbolt_control::decide::{
+    Borrowing, FailsafeRates, class_rate, interface_rate, write_treatment,
+};
 use stormbolt_control::policy::{Action, CpuSet, Malformed, Policy};
 use stormbolt_control::units::BitsPerSecond;
 
@@ -111,12 +115,14 @@ pub(super) fn rate_entry(
     let (class, interface) = (policy.classes.get(class), policy.interfaces.get(interface));
     let burst = class.map(|class| class.burst).unwrap_or_default();
     let mut entry = ClassRate {
-        cpu_set: set.map_or(0, |set| set + 1),
+        // There are 64 sets at most.
+        cpu_set: set.map_or(0, |set| u8::try_from(set + 1).unwrap_or(0)),
         failsafe_cost_per_byte: terms.failsafe.cost_per_byte(policy.failsafe.mode, place),
         ..class_rate(rate, burst, cpus)
     };
     if let (Some(class), Some(interface)) = (class, interface) {
         terms.borrowing.write(class, interface, cpus, &mut entry);
+        write_treatment(class, interface, policy.shadow, &mut entry);
     }
     entry
 }
@@ -126,7 +132,10 @@ pub(super) fn rule_entries(policy: &Policy, numbers: &Numbers) -> Vec<RuleEntry>
     let rules = policy.rules.iter().zip(&numbers.rules.numbers);
     rules
         .map(|(rule, &counter)| RuleEntry {
-            verdict: verdict(rule.action, numbers),
+            verdict: match verdict(rule.action, numbers) {
+                VERDICT_DROP if policy.shadow => VERDICT_SHADOW_DROP,
+                verdict => verdict,
+            },
             counter,
         })
         .collect()
@@ -137,6 +146,7 @@ fn verdict(action: Action, numbers: &Numbers) -> u32 {
         Action::Class(class) => numbers.classes.get(class).copied().unwrap_or(VERDICT_PASS),
         Action::Pass => VERDICT_PASS,
         Action::Drop => VERDICT_DROP,
+        Action::ShadowDrop => VERDICT_SHADOW_DROP,
     }
 }
 
@@ -164,7 +174,7 @@ pub(super) fn tables(
         header: PolicyHeader {
             generation,
             default_class: verdict(Action::Class(policy.default_class), numbers),
-            malformed_pass: u32::from(policy.malformed == Malformed::Pass),
+            malformed_pass: u32::from(policy.shadow || policy.malformed == Malformed::Pass),
             used_sets: compiled.used_sets,
         },
         rates,

@@ -148,6 +148,7 @@ impl Engine {
             Action::Class(class) => self.class_name(class),
             Action::Pass => "pass".to_owned(),
             Action::Drop => "drop".to_owned(),
+            Action::ShadowDrop => "shadow-drop".to_owned(),
         }
     }
 

@@ -12,6 +12,7 @@ const VERSION: i64 = 1;
 /// A policy file as written.
 #[derive(Debug)]
 pub(super) struct Document<'t> {
+    pub(super) shadow: Option<Field>,
     pub(super) controller: ControllerEntry,
     pub(super) tables: TablesEntry,
     pub(super) interfaces: Vec<InterfaceEntry>,
@@ -42,6 +43,7 @@ pub(super) struct InterfaceEntry {
     pub(super) name: Spanned<String>,
     pub(super) capacity: Option<Field>,
     pub(super) mode: Option<Field>,
+    pub(super) overhead: Option<Field>,
 }
 
 /// `[class.NAME]`
@@ -54,6 +56,11 @@ pub(super) struct ClassEntry {
     pub(super) burst: Option<Field>,
     pub(super) weight: Option<Field>,
     pub(super) cpus: Option<List>,
+    pub(super) ecn: Option<Field>,
+    pub(super) retransmit_ahead: Option<Field>,
+    pub(super) dscp: Option<Field>,
+    pub(super) packet_rate: Option<Field>,
+    pub(super) shadow: Option<Field>,
 }
 
 /// `[set.NAME]`
@@ -101,6 +108,7 @@ impl<'t> Document<'t> {
         let mut root = Section::new("", table(text, problems)?);
         check_version(root.field("version", problems), problems)?;
         let document = Self {
+            shadow: root.field("shadow", problems),
             controller: root
                 .section("controller", problems)
                 .map(|(_, section)| ControllerEntry::read(section, problems))
@@ -223,6 +231,7 @@ impl InterfaceEntry {
             name,
             capacity: section.field("capacity", problems),
             mode: section.field("mode", problems),
+            overhead: section.field("overhead", problems),
         }
     }
 }
@@ -237,6 +246,11 @@ impl ClassEntry {
             burst: section.field("burst", problems),
             weight: section.field("weight", problems),
             cpus: section.list("cpus", problems),
+            ecn: section.field("ecn", problems),
+            retransmit_ahead: section.field("retransmit-ahead", problems),
+            dscp: section.field("dscp", problems),
+            packet_rate: section.field("packet-rate", problems),
+            shadow: section.field("shadow", problems),
         }
     }
 }

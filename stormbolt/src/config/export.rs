@@ -15,11 +15,14 @@ const MAX_INLINE: usize = 8;
 
 /// Writes a policy as a file that [`super::parse`] reads back as an equal policy.
 ///
-/// Every key is written, defaults too, but for the sizes of the tables: what those are by default is
-/// the daemon's business. Large sets are written as texts with one prefix a line, which
+/// Every key is written, defaults too, but for what few policies change (overhead, shadow and the like) and the
+/// sizes of the tables: what those are by default is the daemon's business. Large sets are written as texts with one prefix a line, which
 /// are smaller and quicker to read than lists.
 pub fn to_toml(policy: &Policy) -> String {
     let mut out = Writer(String::from("version = 1\n"));
+    if policy.shadow {
+        out.value("shadow", true);
+    }
     out.header("[controller]");
     out.text("interval", &write_time(policy.interval));
     out.text("failsafe", failsafe(policy.failsafe.mode));
@@ -29,6 +32,9 @@ pub fn to_toml(policy: &Policy) -> String {
         out.header(&format!("[interface.{}]", key(&interface.name)));
         out.text("capacity", &write_rate(interface.capacity));
         out.text("mode", mode(interface.mode));
+        if interface.overhead != 0 {
+            out.value("overhead", interface.overhead);
+        }
     }
     for class in &policy.classes {
         write_class(&mut out, class);
@@ -123,6 +129,26 @@ fn write_class(out: &mut Writer, class: &Class) {
         let numbers: Vec<_> = cpus.0.iter().map(u32::to_string).collect();
         out.text("cpus", &numbers.join(","));
     }
+    write_treatment(out, class);
+}
+
+fn write_treatment(out: &mut Writer, class: &Class) {
+    let treatment = &class.treatment;
+    if !treatment.ecn {
+        out.value("ecn", false);
+    }
+    if let Some(ahead) = treatment.retransmit_ahead {
+        out.text("retransmit-ahead", &write_time(ahead));
+    }
+    if let Some(dscp) = treatment.dscp {
+        out.value("dscp", dscp);
+    }
+    if let Some(packets) = treatment.packet_rate {
+        out.value("packet-rate", packets);
+    }
+    if treatment.shadow {
+        out.value("shadow", true);
+    }
 }
 
 fn write_set(out: &mut Writer, set: &Set) {
@@ -185,6 +211,7 @@ fn write_rule(out: &mut Writer, policy: &Policy, rule: &Rule) {
         Action::Class(index) => out.text("class", class_name(policy, index)),
         Action::Pass => out.text("action", "pass"),
         Action::Drop => out.text("action", "drop"),
+        Action::ShadowDrop => out.text("action", "shadow-drop"),
     }
 }
 

@@ -148,6 +148,19 @@ pub(super) fn integer(
     number
 }
 
+/// Reads `true` or `false`.
+pub(super) fn flag(key: &str, field: &Field, problems: &mut Problems) -> Option<bool> {
+    match field.get_ref() {
+        Scalar::Flag(flag) => Some(*flag),
+        Scalar::Invalid => None,
+        Scalar::Text(_) | Scalar::Number(_) | Scalar::OtherNumber(_) => {
+            let message = format!("`{key}` must be true or false, without quotes");
+            problems.add(Problem::error(field.span(), message));
+            None
+        }
+    }
+}
+
 /// Reads a string; other kinds are reported.
 pub(super) fn text<'f>(key: &str, field: &'f Field, problems: &mut Problems) -> Option<&'f str> {
     match field.get_ref() {

@@ -7,6 +7,7 @@ use aya::programs::Xdp;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use stormbolt_common::classifier::{BLOCK_WORDS, Block, MAX_BLOCKS};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
+use stormbolt_common::dropped::DROPPED_LINES;
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FLOWS_OF_LINE, MAX_FLOWS};
 use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
@@ -88,6 +89,7 @@ impl Datapath {
             .map_max_entries(maps::CPUS, cpus)
             .map_max_entries(maps::LANES, cpus)
             .map_max_entries(maps::FLOWS, cpus.saturating_mul(lines))
+            .map_max_entries(maps::DROPPED, cpus * DROPPED_LINES)
             .map_max_entries(maps::CLASS_CELLS, cpus * MAX_CELLS)
             .map_max_entries(maps::RULE_COUNTERS, cpus * MAX_RULES)
             .map_max_entries(maps::OUTCOMES, cpus * OUTCOMES_PER_CPU)

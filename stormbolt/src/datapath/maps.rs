@@ -18,6 +18,7 @@ pub(super) const BUCKETS: &str = "BUCKETS";
 pub(super) const RATES: &str = "RATES";
 pub(super) const INTERFACE_RATES: &str = "INTERFACE_RATES";
 pub(super) const INTERFACE_BUCKETS: &str = "INTERFACE_BUCKETS";
+pub(super) const DROPPED: &str = "DROPPED";
 pub(super) const SLOT_CPUS: &str = "SLOT_CPUS";
 pub(super) const CPUS: &str = "CPUS";
 pub(super) const CLASS_CELLS: &str = "CLASS_CELLS";

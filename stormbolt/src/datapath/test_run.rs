@@ -25,7 +25,16 @@ impl Datapath {
     /// # Errors
     /// The kernel refuses: frames have at least 14 bytes and at most a page's worth.
     pub fn test_run(&mut self, frame: &[u8], repeat: u32) -> Result<TestVerdict, DatapathError> {
-        run(self.program_mut()?, frame, repeat)
+        run(self.program_mut()?, frame, None, repeat)
+    }
+
+    /// As [`Datapath::test_run`], once; `frame` is then what the program has made of it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn test_run_in_place(&mut self, frame: &mut [u8]) -> Result<TestVerdict, DatapathError> {
+        let original = frame.to_vec();
+        run(self.program_mut()?, &original, Some(frame), 1)
     }
 
     /// A handle that runs the program as [`Datapath::test_run`] does, on another thread.
@@ -53,13 +62,19 @@ impl TestRunner {
     /// # Errors
     /// The kernel refuses: frames have at least 14 bytes and at most a page's worth.
     pub fn run(&self, frame: &[u8], repeat: u32) -> Result<TestVerdict, DatapathError> {
-        run(&self.program, frame, repeat)
+        run(&self.program, frame, None, repeat)
     }
 }
 
-fn run(program: &Xdp, frame: &[u8], repeat: u32) -> Result<TestVerdict, DatapathError> {
+fn run(
+    program: &Xdp,
+    frame: &[u8],
+    changed: Option<&mut [u8]>,
+    repeat: u32,
+) -> Result<TestVerdict, DatapathError> {
     let options = TestRunOptions {
         data_in: Some(frame),
+        data_out: changed,
         repeat,
         ..TestRunOptions::default()
     };

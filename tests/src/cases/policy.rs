@@ -193,7 +193,7 @@ pub fn tables(generation: u32) -> (PolicyTables, Vec<String>) {
 }
 
 fn rate(class: &str) -> ClassRate {
-    let steered_over = |set: u32| ClassRate {
+    let steered_over = |set: u8| ClassRate {
         cpu_set: set + 1,
         ..ClassRate::default()
     };

@@ -7,6 +7,7 @@ use stormbolt_control::policy::{Class, CpuSet, Interface};
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
 use super::interfaces::rate;
+use super::treatment::treatment;
 use crate::config::diagnostic::{Problem, Problems};
 use crate::config::document::{ClassEntry, Document};
 use crate::config::fields::cpus;
@@ -87,6 +88,7 @@ fn class(entry: &ClassEntry, links: &Links, problems: &mut Problems) -> Class {
         burst: burst.unwrap_or(DEFAULT_BURST),
         weight,
         cpus: entry.cpus.as_ref().and_then(|list| cpus(list, problems)),
+        treatment: treatment(entry, problems),
     }
 }
 

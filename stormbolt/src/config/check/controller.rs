@@ -65,7 +65,7 @@ pub(super) fn failsafe(
 }
 
 /// A time between bounds, which `help` says.
-fn time(
+pub(super) fn time(
     key: &str,
     field: &Field,
     (min, max, help): (Nanoseconds, Nanoseconds, &str),

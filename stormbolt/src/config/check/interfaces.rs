@@ -53,6 +53,32 @@ fn interface(entry: &InterfaceEntry, problems: &mut Problems) -> Interface {
         name,
         capacity: capacity.unwrap_or(MAX_RATE),
         mode: mode.unwrap_or_default(),
+        overhead: entry
+            .overhead
+            .as_ref()
+            .and_then(|field| overhead(field, problems))
+            .unwrap_or(0),
+    }
+}
+
+/// What the policer's table has room for.
+const OVERHEADS: std::ops::RangeInclusive<i64> = -64..=127;
+
+fn overhead(field: &Field, problems: &mut Problems) -> Option<i8> {
+    match field.get_ref() {
+        Scalar::Invalid => None,
+        Scalar::Number(bytes) if OVERHEADS.contains(bytes) => i8::try_from(*bytes).ok(),
+        Scalar::Number(_) | Scalar::Text(_) | Scalar::OtherNumber(_) | Scalar::Flag(_) => {
+            let problem = Problem::error(
+                field.span(),
+                "`overhead` must be an integer from -64 to 127",
+            );
+            problems.add(problem.help(
+                "the bytes that each packet has more on the link than its Ethernet frame without FCS: 24 \
+                 for Ethernet with FCS, preamble and gap",
+            ));
+            None
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod rules;
 mod set_prefixes;
 mod sets;
 mod tables;
+mod treatment;
 
 pub(super) use one_rule::one_rule;
 pub(super) use policy::policy;

@@ -13,7 +13,7 @@ use super::sets::{Sets, Sources};
 use super::tables::{table_flows, table_memory};
 use crate::config::diagnostic::{Problem, Problems, did_you_mean};
 use crate::config::document::{ClassEntry, DefaultEntry, Document};
-use crate::config::numbers::{text, word};
+use crate::config::numbers::{flag, text, word};
 use crate::config::set_files::SetFiles;
 
 /// Gives a document its meaning. What has errors is replaced by something harmless, so that the
@@ -31,6 +31,8 @@ pub(in crate::config) fn policy(
     limits(&mut document, problems);
     let interval = interval(&document.controller, problems);
     let failsafe = failsafe(&document.controller, interval, problems);
+    let shadow = document.shadow.as_ref();
+    let shadow = shadow.and_then(|field| flag("shadow", field, problems));
     let table_memory = table_memory(document.tables.memory.as_ref(), problems);
     let table_flows = table_flows(document.tables.flows.as_ref(), problems);
     let interfaces = interfaces(&document.interfaces, problems);
@@ -58,6 +60,7 @@ pub(in crate::config) fn policy(
     Policy {
         interval,
         failsafe,
+        shadow: shadow.unwrap_or_default(),
         table_memory,
         table_flows,
         interfaces,

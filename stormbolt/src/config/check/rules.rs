@@ -190,7 +190,11 @@ fn action(entry: &RuleEntry, names: &mut Names<'_>, problems: &mut Problems) -> 
             names.class(name, field.span(), problems).map(Action::Class)
         }
         (None, Some(field)) => {
-            let words = [("pass", Action::Pass), ("drop", Action::Drop)];
+            let words = [
+                ("pass", Action::Pass),
+                ("drop", Action::Drop),
+                ("shadow-drop", Action::ShadowDrop),
+            ];
             word("action", field, &words, problems)
         }
         (None, None) => {

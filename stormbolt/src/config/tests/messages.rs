@@ -49,7 +49,7 @@ fn unknown_keys_are_shown_with_what_was_probably_meant() {
     assert_eq!(
         class("quantum = 1"),
         "11:1: error: unknown key `quantum` in `[class.a]`; the keys here are priority, rate, \
-         ceil, burst, weight, cpus [quantum]"
+         ceil, burst, weight, cpus, ecn, retransmit-ahead, dscp, packet-rate, shadow [quantum]"
     );
     assert_eq!(
         one("[sets.office]\n"),
@@ -371,4 +371,23 @@ fn findings_survive_json() {
             .iter()
             .all(|finding| finding.severity == Severity::Error)
     );
+}
+
+#[test]
+fn what_a_class_does_with_its_packets_has_bounds() {
+    let message = |line: &str| class(line);
+    assert_eq!(
+        message("ecn = \"yes\""),
+        "11:7: error: `ecn` must be true or false, without quotes [\"yes\"]"
+    );
+    assert_eq!(
+        message("retransmit-ahead = \"2s\""),
+        "11:20: error: retransmit-ahead `2s` is out of bounds; it is from 0ms to 1s [\"2s\"]"
+    );
+    assert_eq!(
+        message("packet-rate = 3"),
+        "11:15: error: `packet-rate` must be an integer from 4 to 10000000 [3]"
+    );
+    assert!(message("dscp = 64").starts_with("11:8: error: "));
+    assert!(message("dscp = \"eff\"").contains("ef"));
 }

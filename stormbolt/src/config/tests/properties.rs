@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use stormbolt_control::policy::{
     Accepts, Action, Addresses, AttachMode, Class, CpuSet, Failsafe, FailsafeMode, FragmentMatch,
-    Interface, Malformed, Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
+    Interface, Malformed, Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch, Treatment,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
@@ -267,16 +267,40 @@ fn class(name: String) -> impl Strategy<Value = Class> {
         burst,
         1..=1000_u32,
         of(cpus),
+        treatment(),
     )
-        .prop_map(move |(priority, rate, ceil, burst, weight, cpus)| Class {
-            name: name.clone(),
-            priority,
-            rate: BitsPerSecond(rate),
-            ceil: ceil.map(|ceil| BitsPerSecond(ceil.max(rate))),
-            burst: Nanoseconds(burst),
-            weight,
-            cpus,
-        })
+        .prop_map(
+            move |(priority, rate, ceil, burst, weight, cpus, treatment)| Class {
+                name: name.clone(),
+                priority,
+                rate: BitsPerSecond(rate),
+                ceil: ceil.map(|ceil| BitsPerSecond(ceil.max(rate))),
+                burst: Nanoseconds(burst),
+                weight,
+                cpus,
+                treatment,
+            },
+        )
+}
+
+fn treatment() -> impl Strategy<Value = Treatment> {
+    let ahead = of((0..=1_000_u64).prop_map(Nanoseconds::from_millis));
+    (
+        any::<bool>(),
+        ahead,
+        of(0..64_u8),
+        any::<bool>(),
+        of(4..=10_000_000_u32),
+    )
+        .prop_map(
+            |(ecn, retransmit_ahead, dscp, shadow, packet_rate)| Treatment {
+                ecn,
+                retransmit_ahead,
+                dscp,
+                shadow,
+                packet_rate,
+            },
+        )
 }
 
 fn distinct(
@@ -293,17 +317,21 @@ fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
         AttachMode::Generic,
     ]);
     let names = distinct("[a-z\"'.\\\\é]{1,5}[0-9]", 1..4);
-    (names, CAPACITY..=400_000_000_000, modes).prop_map(|(names, capacity, mode)| {
-        let capacity = BitsPerSecond(capacity);
-        names
-            .into_iter()
-            .map(|name| Interface {
-                name,
-                capacity,
-                mode,
-            })
-            .collect()
-    })
+    let overheads = -64..=127_i8;
+    (names, CAPACITY..=400_000_000_000, modes, overheads).prop_map(
+        |(names, capacity, mode, overhead)| {
+            let capacity = BitsPerSecond(capacity);
+            names
+                .into_iter()
+                .map(|name| Interface {
+                    name,
+                    capacity,
+                    mode,
+                    overhead,
+                })
+                .collect()
+        },
+    )
 }
 
 /// Every number of flows that is valid.
@@ -321,7 +349,8 @@ fn policy() -> impl Strategy<Value = Policy> {
             let action = prop_oneof![
                 (0..classes.len()).prop_map(Action::Class),
                 Just(Action::Pass),
-                Just(Action::Drop)
+                Just(Action::Drop),
+                Just(Action::ShadowDrop)
             ];
             let name = of("[^\\x00-\\x1f\\x7f-\\u{9f}]{1,15}");
             let rules = vec((name, rule_match(interfaces.len()), action), 0..6);
@@ -342,7 +371,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 rules,
                 default,
                 (malformed, tables),
-                (interval, mode, silence),
+                (interval, mode, silence, any::<bool>()),
             )
         })
         .prop_map(
@@ -353,7 +382,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 rules,
                 default_class,
                 (malformed, (table_memory, table_flows)),
-                (interval, mode, silence),
+                (interval, mode, silence, shadow),
             )| {
                 let rules =
                     rules
@@ -380,6 +409,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                         mode,
                         after: Nanoseconds(interval.0 * 3 + silence),
                     },
+                    shadow,
                     table_memory,
                     table_flows,
                     interfaces,

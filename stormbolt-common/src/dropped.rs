@@ -1,0 +1,38 @@
+//! What a CPU remembers of the TCP segments that it dropped, so that it knows them when they come again.
+
+/// Ranges of one [`DroppedLine`].
+pub const RANGES_PER_LINE: usize = 4;
+/// Lines of each CPU.
+pub const DROPPED_LINES: u32 = 4096;
+
+/// What was dropped of one flow.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DroppedRange {
+    /// Hash of the flow; zero: the entry is free.
+    pub flow: u32,
+    /// The lowest sequence number that was dropped (RFC 9293 section 3.4), modulo 2^32.
+    pub low: u32,
+    /// The highest one.
+    pub high: u32,
+    /// The jiffy (`bpf_jiffies64`, its lower half) of the last drop.
+    pub jiffy: u32,
+}
+
+/// Ranges of the flows whose hash leads here: one cache line.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DroppedLine {
+    /// In no order.
+    pub ranges: [DroppedRange; RANGES_PER_LINE],
+}
+
+/// Index of a line in the map that holds all CPUs.
+#[inline(always)]
+pub const fn dropped_line_index(cpu: u32, flow: u32) -> u32 {
+    cpu * DROPPED_LINES + flow % DROPPED_LINES
+}
+
+const _: () = assert!(size_of::<DroppedRange>() == 16 && align_of::<DroppedRange>() == 4);
+const _: () = assert!(size_of::<DroppedLine>() == 64 && align_of::<DroppedLine>() == 64);
+const _: () = assert!(DROPPED_LINES.is_power_of_two());

@@ -1,0 +1,252 @@
+//! What passes ahead of a class's rate, and that it is paid back.
+
+use proptest::prelude::*;
+use stormbolt_common::counters::Lease;
+use stormbolt_common::dropped::DroppedLine;
+use stormbolt_common::police::{COST_FRACTION_BITS, ClassRate, InterfaceRate, MARK_CONGESTION};
+use stormbolt_ebpf::police::{
+    Ahead, Buckets, Claim, Known, note_dropped, note_passed, pass_ahead, police, recall,
+};
+use stormbolt_tests::host_tables::{HostBucket, HostClock};
+
+/// A byte a microsecond: 8 Mbit/s.
+const BYTE_NS: u64 = 1_000;
+const BURST_NS: u64 = 20_000_000;
+const AHEAD_US: u32 = 180_000;
+const SECOND_NS: u64 = 1_000_000_000;
+const FLOW: u32 = 77;
+
+fn rate(ahead_us: u32) -> ClassRate {
+    ClassRate {
+        cost_per_byte: BYTE_NS << COST_FRACTION_BITS,
+        burst_ns: BURST_NS,
+        lease_ns: 1_000_000,
+        treatment: MARK_CONGESTION,
+        ahead_us,
+        ..ClassRate::default()
+    }
+}
+
+fn data(sequence: u32) -> Claim {
+    Claim {
+        flow: FLOW,
+        sequence,
+        is_bare: false,
+        is_capable: false,
+    }
+}
+
+/// No TCP, and no ECN either.
+const OTHER: Claim = Claim {
+    flow: 0,
+    sequence: 0,
+    is_bare: false,
+    is_capable: false,
+};
+
+/// A class on one CPU.
+struct Class {
+    rate: ClassRate,
+    bucket: HostBucket,
+    lease: Lease,
+    line: DroppedLine,
+}
+
+impl Class {
+    fn new(ahead_us: u32) -> Self {
+        Self {
+            rate: rate(ahead_us),
+            bucket: HostBucket::default(),
+            lease: Lease::default(),
+            line: DroppedLine::default(),
+        }
+    }
+
+    /// What becomes of a packet at a time.
+    fn packet(&mut self, now_ns: u64, claim: Claim, bytes: u64) -> Ahead {
+        let clock = HostClock::at(SECOND_NS + now_ns, 250);
+        let buckets = Buckets {
+            own: &self.bucket,
+            ceil: &self.bucket,
+            shared: &self.bucket,
+            interface: &InterfaceRate::LENDS_NOTHING,
+            silent_from_ns: u64::MAX,
+        };
+        let (rate, lease) = (&self.rate, &mut self.lease);
+        match police(rate, lease, &buckets, &clock, bytes) {
+            Ok(()) => Ahead::Passed,
+            Err(refusal) => {
+                let asked = (claim, refusal);
+                pass_ahead(rate, lease, &buckets, &mut self.line, &clock, asked, bytes)
+            }
+        }
+    }
+
+    /// Sends new data until some is dropped, and returns the first sequence number that was.
+    fn until_dropped(&mut self, now_ns: u64) -> u32 {
+        (0..)
+            .step_by(1000)
+            .find(|&sequence| self.packet(now_ns, data(sequence), 1000) == Ahead::Refused)
+            .expect("no rate lasts for ever")
+    }
+}
+
+#[test]
+fn what_was_dropped_passes_when_it_comes_again_and_new_data_does_not() {
+    let mut class = Class::new(AHEAD_US);
+    let first = class.until_dropped(0);
+    assert!(
+        (19_000..=20_000).contains(&first),
+        "20 ms of a byte a microsecond: {first}"
+    );
+    assert_eq!(class.packet(0, data(first + 1000), 1000), Ahead::Refused);
+    assert_eq!(class.packet(0, data(first), 1000), Ahead::Passed);
+    assert_eq!(class.packet(0, data(first + 1000), 1000), Ahead::Passed);
+    assert_eq!(class.packet(0, data(first + 2000), 1000), Ahead::Refused);
+    assert_eq!(class.packet(0, OTHER, 1000), Ahead::Refused);
+    assert_eq!(class.lease.ahead_packets, 2);
+}
+
+#[test]
+fn after_a_pause_a_flow_passes_as_far_as_the_burst_once_more() {
+    let mut class = Class::new(AHEAD_US);
+    let first = class.until_dropped(0);
+    // The bucket has filled for a jiffy: for four packets of other flows.
+    let at = 4_100_000;
+    while class.packet(at, OTHER, 1000) == Ahead::Passed {}
+    let segment = |number: u32| data(first + number * 1000);
+    let passed =
+        (1..).take_while(|&number| class.packet(at, segment(number), 1000) == Ahead::Passed);
+    // As many as the burst has, and then no more in this jiffy.
+    let passed = passed.count();
+    assert!((19..=20).contains(&passed), "{passed}");
+    assert_eq!(
+        class.packet(at + 2_000_000, segment(50), 1000),
+        Ahead::Refused
+    );
+}
+
+#[test]
+fn what_passed_ahead_is_paid_back_before_anything_else_passes() {
+    let mut class = Class::new(AHEAD_US);
+    let first = class.until_dropped(0);
+    for _ in 0..30 {
+        // The same one over and over, as far as anybody can tell.
+        note_dropped(&mut class.line, FLOW, first, 250);
+        assert_eq!(class.packet(0, data(first), 1000), Ahead::Passed);
+    }
+    // 30 ms are owed.
+    assert_eq!(class.packet(30_000_000, OTHER, 1000), Ahead::Refused);
+    assert_eq!(class.packet(35_000_000, OTHER, 1000), Ahead::Passed);
+}
+
+#[test]
+fn packets_are_marked_where_their_senders_understand_it() {
+    let mut class = Class::new(AHEAD_US);
+    class.until_dropped(0);
+    // Not in the jiffy in which packets are refused unseen.
+    let capable = Claim {
+        is_capable: true,
+        ..OTHER
+    };
+    let at = 4_100_000;
+    while class.packet(at, OTHER, 1000) == Ahead::Passed {}
+    let later = at + 500_000;
+    class.lease.refusals_left = 0;
+    assert_eq!(class.packet(later, capable, 1000), Ahead::Marked);
+    assert_eq!(class.lease.marked_packets, 1);
+    class.rate.treatment = 0;
+    class.lease.refusals_left = 0;
+    assert_eq!(class.packet(later, capable, 1000), Ahead::Refused);
+}
+
+#[test]
+fn nothing_passes_ahead_where_nothing_may() {
+    let mut class = Class::new(0);
+    let first = class.until_dropped(0);
+    assert_eq!(class.packet(0, data(first), 1000), Ahead::Refused);
+}
+
+#[test]
+fn a_flow_is_forgotten_when_four_others_have_taken_its_line() {
+    let mut line = DroppedLine::default();
+    for flow in 1..=5 {
+        note_dropped(&mut line, flow, 9, flow);
+    }
+    assert_eq!(recall(&line, 1, 9, 6), Known::Not);
+    for flow in 2..=5 {
+        assert_eq!(recall(&line, flow, 9, 6), Known::Again);
+    }
+}
+
+#[test]
+fn a_range_shrinks_as_its_first_segments_come_again() {
+    let mut line = DroppedLine::default();
+    for sequence in [100, 200, 300] {
+        note_dropped(&mut line, FLOW, sequence, 1);
+    }
+    note_passed(&mut line, FLOW, 100);
+    assert_eq!(recall(&line, FLOW, 100, 1), Known::Outside);
+    assert_eq!(recall(&line, FLOW, 200, 1), Known::Again);
+    note_dropped(&mut line, FLOW, 300, 1);
+    note_passed(&mut line, FLOW, 200);
+    note_passed(&mut line, FLOW, 300);
+    assert_eq!(recall(&line, FLOW, 301, 2), Known::AfterPause);
+}
+
+proptest! {
+    /// Wherever sequence numbers wrap.
+    #[test]
+    fn segments_among_the_dropped_ones_are_known(
+        begin: u32,
+        lengths in prop::collection::vec(1..100_000_u32, 1..50),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 1..50),
+    ) {
+        let mut line = DroppedLine::default();
+        let mut at = begin;
+        let mut sequences = Vec::new();
+        for length in lengths {
+            sequences.push(at);
+            at = at.wrapping_add(length);
+        }
+        let dropped: Vec<u32> = order.iter().map(|index| *index.get(&sequences)).collect();
+        for &sequence in &dropped {
+            note_dropped(&mut line, FLOW, sequence, 5);
+        }
+        for &sequence in &dropped {
+            prop_assert_eq!(recall(&line, FLOW, sequence, 5), Known::Again);
+        }
+        // What comes behind all of them, and what came before, is not.
+        prop_assert_eq!(recall(&line, FLOW, at, 5), Known::Outside);
+        prop_assert_eq!(recall(&line, FLOW, begin.wrapping_sub(1), 5), Known::Outside);
+        prop_assert_eq!(recall(&line, FLOW, begin.wrapping_sub(1), 6), Known::AfterPause);
+        prop_assert_eq!(recall(&line, FLOW + 1, begin, 5), Known::Not);
+    }
+
+    /// Whatever packets say for themselves, and whenever they come.
+    #[test]
+    fn the_rate_holds_up_to_the_burst_and_what_may_be_owed(
+        packets in prop::collection::vec(
+            (0..3_000_000_u64, 60..1514_u64, any::<u8>(), any::<bool>(), any::<bool>(), 0..3_u32),
+            1..2000,
+        ),
+    ) {
+        let mut class = Class::new(AHEAD_US);
+        let (mut now, mut passed) = (0, 0);
+        for (pause, bytes, sequence, is_bare, is_capable, flow) in packets {
+            now += pause;
+            let claim = Claim { flow, sequence: sequence.into(), is_bare, is_capable };
+            let became = class.packet(now, claim, bytes);
+            if became != Ahead::Refused {
+                passed += bytes;
+            }
+            if became == Ahead::Marked {
+                prop_assert!(is_capable);
+            }
+            let owed_ns = u64::from(AHEAD_US) * 1000;
+            // A packet as such, and what a lease is rounded up by.
+            let most = (now + BURST_NS + owed_ns) / BYTE_NS + 1514 + 2;
+            prop_assert!(passed <= most, "{passed} of {most} after {now} ns");
+        }
+    }
+}
