@@ -61,7 +61,8 @@ fn assert_class(name: &str, mut frame: Vec<u8>, class: u8) {
     };
     frame[checksum].fill(0);
     let expected = segments(class);
-    let expected = expected.iter().find(|(other, _)| *other == name).unwrap();
+    let expected = expected.iter().find(|(other, _)| *other == name);
+    let expected = expected.expect("one of the names");
     assert_eq!(frame, expected.1, "{name}");
 }
 
