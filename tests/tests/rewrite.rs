@@ -7,17 +7,14 @@ use stormbolt_ebpf::rewrite::{is_ecn_capable, mark_congestion, set_dscp};
 
 /// The checksum of an IPv4 header with its own field left out (RFC 791).
 fn checksum(header: &[u8]) -> u16 {
-    let words = header
-        .chunks(2)
-        .enumerate()
-        .filter(|(place, _)| *place != 5);
-    let mut sum: u32 = words
-        .map(|(_, word)| u32::from(u16::from_be_bytes([word[0], word[1]])))
+    let (words, _) = header.as_chunks();
+    let others = words.iter().enumerate().filter(|(place, _)| *place != 5);
+    let sum: u32 = others
+        .map(|(_, word)| u32::from(u16::from_be_bytes(*word)))
         .sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap()
+    // Ten words of at most 0xffff: after two folds nothing is carried any more.
+    let fold = |sum: u32| (sum & 0xffff) + (sum >> 16);
+    !u16::try_from(fold(fold(sum))).expect("the sum is folded")
 }
 
 /// Both ways of writing zero are right in ones' complement.
