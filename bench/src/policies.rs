@@ -175,6 +175,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
             priority: 0,
             rate: BitsPerSecond(0),
             ceil: None,
+            group: None,
             burst: Nanoseconds(20_000_000),
             weight: 100,
             cpus: then.cpus(),

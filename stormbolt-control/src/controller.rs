@@ -8,12 +8,10 @@ use std::collections::HashMap;
 
 use cpu_sets::CpuSets;
 
-use crate::decide::{
-    Allotment, Balancer, Claim, allot, evict, next_rates, round_robin, starting_room,
-};
+use crate::decide::{Allotment, Balancer, Tree, evict, least_demands, next_rates, round_robin};
 use crate::estimate::{ClassEstimate, Estimator, Origins};
 use crate::observe::Observation;
-use crate::policy::{Class, CpuSet, Interface, Policy};
+use crate::policy::{Class, CpuSet, Interface, Law, Policy};
 use crate::units::BitsPerSecond;
 
 #[expect(
@@ -55,6 +53,9 @@ pub struct Controller {
     interfaces: Vec<Interface>,
     classes: Vec<Class>,
     cpu_sets: CpuSets,
+    law: Law,
+    /// By interface.
+    links: Vec<Link>,
     estimator: Estimator,
     /// In force, `[interface][class]`.
     rates: Vec<Vec<BitsPerSecond>>,
@@ -86,6 +87,8 @@ impl Controller {
             interfaces: policy.interfaces.clone(),
             classes: policy.classes.clone(),
             cpu_sets,
+            law: policy.law,
+            links: links(policy),
         };
         controller.rates = controller.target_rates();
         controller
@@ -123,6 +126,8 @@ impl Controller {
             interfaces: policy.interfaces.clone(),
             classes: policy.classes.clone(),
             cpu_sets,
+            law: policy.law,
+            links: links(policy),
         };
         next.rates = next.target_rates();
         next.keep_damped_rates(&self.rates, &origins);
@@ -175,11 +180,13 @@ impl Controller {
 
     fn decide_rates(&mut self) -> Vec<Command> {
         let (mut falls, mut rises) = (Vec::new(), Vec::new());
-        let allotments = self.allotments();
-        let links = self.interfaces.iter().zip(&mut self.rates).zip(allotments);
-        for (interface, ((link, rates), allotments)) in links.enumerate() {
-            let next = next_rates(link.capacity, rates, &allotments);
-            for (class, (rate, next)) in rates.iter_mut().zip(next).enumerate() {
+        let links = self.links.iter_mut().zip(self.estimator.classes());
+        for (interface, ((link, estimates), rates)) in links.zip(&mut self.rates).enumerate() {
+            let next = link.next_rates(self.law, estimates, rates);
+            for (class, (rate, &next)) in rates.iter_mut().zip(next).enumerate() {
+                if next == *rate {
+                    continue;
+                }
                 let command = Command::SetRate {
                     interface,
                     class,
@@ -187,7 +194,7 @@ impl Controller {
                 };
                 if next < *rate {
                     falls.push(command);
-                } else if next > *rate {
+                } else {
                     rises.push(command);
                 }
                 *rate = next;
@@ -217,46 +224,25 @@ impl Controller {
     }
 
     /// What the estimates entitle every class to, `[interface][class]`.
-    fn allotments(&self) -> Vec<Vec<Allotment>> {
-        let link = |(interface, estimates): (&Interface, &Vec<ClassEstimate>)| {
-            let room = starting_room(interface.capacity, self.classes.len());
-            let claim = |(class, estimate): (&Class, &ClassEstimate)| {
-                // A guarantee stands by itself and needs no foot in the door.
-                let least = if class.rate < room {
-                    room
-                } else {
-                    BitsPerSecond::ZERO
-                };
-                Claim::new(class, estimate.demand.max(least))
-            };
-            let claims: Vec<Claim> = self.classes.iter().zip(estimates).map(claim).collect();
-            allot(interface.capacity, &claims)
-        };
-        self.interfaces
-            .iter()
-            .zip(self.estimator.classes())
-            .map(link)
-            .collect()
-    }
-
-    fn target_rates(&self) -> Vec<Vec<BitsPerSecond>> {
-        let rates = |link: Vec<Allotment>| link.iter().map(Allotment::rate).collect();
-        self.allotments().into_iter().map(rates).collect()
+    fn target_rates(&mut self) -> Vec<Vec<BitsPerSecond>> {
+        let links = self.links.iter_mut().zip(self.estimator.classes());
+        let rates = links.map(|(link, estimates)| {
+            let allotments = link.allot(self.law, estimates);
+            allotments.iter().map(Allotment::rate).collect()
+        });
+        rates.collect()
     }
 
     /// Lowers target rates to what was in force before; the way up is taken step by step. The
     /// guarantees stand.
     fn keep_damped_rates(&mut self, before: &[Vec<BitsPerSecond>], origins: &Origins) {
-        let allotments = self.allotments();
-        let links = self
-            .rates
-            .iter_mut()
-            .zip(&allotments)
-            .zip(&origins.interfaces);
-        for ((rates, allotments), origin) in links {
+        let links = self.links.iter_mut().zip(self.estimator.classes());
+        let links = links.zip(&mut self.rates).zip(&origins.interfaces);
+        for (((link, estimates), rates), origin) in links {
             let Some(before) = origin.and_then(|origin| before.get(origin)) else {
                 continue;
             };
+            let allotments = link.allot(self.law, estimates);
             for ((rate, allotment), origin) in
                 rates.iter_mut().zip(allotments).zip(&origins.classes)
             {
@@ -290,6 +276,53 @@ impl Controller {
             self.placement.push(placement);
             self.balancers.push(balancer.clone());
         }
+    }
+}
+
+/// The claims on one interface.
+#[derive(Clone, Debug)]
+struct Link {
+    capacity: BitsPerSecond,
+    tree: Tree,
+    /// What each class is credited with while it wants less.
+    least: Vec<BitsPerSecond>,
+    /// The rates of the next interval; kept for its memory.
+    next: Vec<BitsPerSecond>,
+}
+
+fn links(policy: &Policy) -> Vec<Link> {
+    let link = |interface: &Interface| Link {
+        capacity: interface.capacity,
+        tree: Tree::new(policy, interface.capacity),
+        least: least_demands(policy, interface.capacity),
+        next: Vec::with_capacity(policy.classes.len()),
+    };
+    policy.interfaces.iter().map(link).collect()
+}
+
+impl Link {
+    /// What the estimates entitle every class to.
+    fn allot(&mut self, law: Law, estimates: &[ClassEstimate]) -> &[Allotment] {
+        let (tree, least) = (&mut self.tree, &self.least);
+        tree.allot(law, |class| {
+            let demand = estimates.get(class).map(|estimate| estimate.demand);
+            let least = least.get(class).copied();
+            demand.unwrap_or_default().max(least.unwrap_or_default())
+        })
+    }
+
+    /// The rates after those in force: `rate_{k+1} = update(rate_k, Δt)`.
+    fn next_rates(
+        &mut self,
+        law: Law,
+        estimates: &[ClassEstimate],
+        in_force: &[BitsPerSecond],
+    ) -> &[BitsPerSecond] {
+        self.allot(law, estimates);
+        let bound = u128::from(self.capacity.0) + self.tree.lent();
+        next_rates(bound, in_force, self.tree.allotments(), &mut self.next);
+        self.tree.hold_ceils(&mut self.next);
+        &self.next
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use stormbolt_common::counters::Lease;
 use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate};
 use stormbolt_control::decide::{Borrowing, class_rate, interface_rate};
-use stormbolt_control::policy::{AttachMode, Class, Interface, Treatment};
+use stormbolt_control::policy::{AttachMode, Class, Interface, Policy, Treatment};
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use stormbolt_ebpf::police::{Buckets, police};
 use stormbolt_tests::host_tables::{HostBucket, HostClock};
@@ -43,6 +43,7 @@ fn class(priority: u8, rate: u64, ceil: Option<u64>) -> Class {
         priority,
         rate: BitsPerSecond(rate),
         ceil: ceil.map(BitsPerSecond),
+        group: None,
         burst: Nanoseconds::from_millis(20),
         weight: 1,
         cpus: None,
@@ -59,13 +60,18 @@ impl Link {
             mode: AttachMode::Auto,
             overhead: 0,
         };
-        let borrowing = Borrowing::among(&classes);
         let capacity = interface_rate(&interface, &classes);
-        let member = |class: Class| {
+        let policy = Policy {
+            interfaces: vec![interface],
+            classes,
+            ..Policy::empty()
+        };
+        let borrowing = Borrowing::of(&policy);
+        let member = |(position, class): (usize, &Class)| {
             let mut rate = class_rate(class.rate, class.burst, cpus);
-            borrowing.write(&class, &interface, cpus, &mut rate);
+            borrowing.write(&policy, (0, position), cpus, &mut rate);
             Member {
-                class,
+                class: class.clone(),
                 rate,
                 own: HostBucket::default(),
                 ceil: HostBucket::default(),
@@ -73,10 +79,11 @@ impl Link {
                 passed_bytes: 0,
             }
         };
+        let members = policy.classes.iter().enumerate().map(member);
         Self {
             interface: capacity,
             shared: HostBucket::default(),
-            members: classes.into_iter().map(member).collect(),
+            members: members.collect(),
             silent_from_ns: u64::MAX,
             now_ns: START_NS,
         }

@@ -1,8 +1,8 @@
 //! The controller in a closed loop with a simulated policer.
 
-use std::collections::BTreeSet;
+mod properties;
 
-use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 use super::*;
 use crate::observe::CellCounters;
@@ -19,6 +19,7 @@ fn class(name: &str, priority: u8, rate: u64) -> Class {
         priority,
         rate: BitsPerSecond(rate),
         ceil: None,
+        group: None,
         burst: Nanoseconds::from_millis(20),
         weight: 1,
         cpus: None,
@@ -349,89 +350,4 @@ fn an_observation_that_does_not_fit_the_policy_does_no_harm() {
         });
     }
     assert_eq!(controller.placement()[0].len(), SLOTS);
-}
-
-prop_compose! {
-    fn any_class()(
-        priority in 0..8_u8,
-        rate in 0..120_u64,
-        ceil in prop::option::of(1..1_500_u64),
-        weight in 1..100_u32,
-    ) -> Class {
-        Class {
-            ceil: ceil.map(|ceil| BitsPerSecond(ceil * MEGABIT)),
-            weight,
-            ..class("", priority, rate * MEGABIT)
-        }
-    }
-}
-
-prop_compose! {
-    fn any_policy()(mut classes in prop::collection::vec(any_class(), 1..8)) -> Policy {
-        for (number, class) in classes.iter_mut().enumerate() {
-            class.name = number.to_string();
-        }
-        policy(classes)
-    }
-}
-
-fn any_demands() -> impl Strategy<Value = Vec<u64>> {
-    prop::collection::vec(prop_oneof![Just(0), 0..2 * CAPACITY], 8)
-}
-
-/// Rates hold their bounds, whatever was offered.
-fn check(lab: &Lab, policy: &Policy) -> Result<(), TestCaseError> {
-    let mut total = 0;
-    let mut guarantees = 0;
-    for (class, rate) in policy.classes.iter().zip(&lab.rates[0]) {
-        let ceil = class
-            .ceil
-            .unwrap_or(BitsPerSecond(CAPACITY))
-            .0
-            .min(CAPACITY);
-        prop_assert!(rate.0 <= ceil);
-        prop_assert!(rate.0 >= class.rate.0.min(ceil));
-        total += rate.0;
-        guarantees += class.rate.0;
-    }
-    prop_assert!(total <= CAPACITY + guarantees);
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
-    #[test]
-    fn constant_demand_comes_to_rest_within_bounds(
-        policy in any_policy(), first in any_demands(), then in any_demands(),
-    ) {
-        let classes = policy.classes.len();
-        let mut lab = Lab::new(&policy);
-        for _ in 0..10 {
-            lab.interval(&first[..classes]);
-            check(&lab, &policy)?;
-        }
-        for _ in 0..80 {
-            lab.interval(&then[..classes]);
-            check(&lab, &policy)?;
-        }
-        let rested = lab.rates.clone();
-        for _ in 0..20 {
-            lab.interval(&then[..classes]);
-        }
-        for (rate, rested) in lab.rates[0].iter().zip(&rested[0]) {
-            prop_assert!(rate.0.abs_diff(rested.0) * 100 <= CAPACITY, "{} {}", rate, rested);
-        }
-    }
-
-    #[test]
-    fn a_new_policy_holds_its_bounds_at_once(
-        old in any_policy(), new in any_policy(), demands in any_demands(),
-    ) {
-        let mut lab = Lab::new(&old);
-        lab.intervals(10, &demands[..old.classes.len()]);
-        lab.controller.set_policy(&new);
-        lab.rates = lab.controller.rates().to_vec();
-        check(&lab, &new)?;
-    }
 }

@@ -6,12 +6,10 @@
 //! interval. Every priority leaves more in the bucket than the one above it, so a higher one finds
 //! something there whatever the lower ones want.
 
-use std::collections::BTreeSet;
-
 use stormbolt_common::police::{BLOCKED, ClassRate, InterfaceRate, NO_BORROWING};
 
 use super::encode::{cost_per_byte, loan_ns, time_of_two_frames};
-use crate::policy::{Class, Interface};
+use crate::policy::{Class, Interface, Law, MAX_LEVELS, Policy};
 use crate::units::Nanoseconds;
 
 /// Depth of an interface's bucket, as time at its capacity.
@@ -42,34 +40,54 @@ fn depth_ns(interface: &Interface) -> u64 {
 
 /// How the classes of a policy borrow, by position.
 pub struct Borrowing {
-    /// The priorities that there are, the first of which is served first.
-    priorities: Vec<u8>,
+    /// How many classes are served before this one, if those of equal rank count as one.
+    ranks: Vec<u64>,
+    rank_count: u64,
 }
 
 impl Borrowing {
-    /// Among these classes.
-    pub fn among(classes: &[Class]) -> Self {
-        let priorities: BTreeSet<u8> = classes.iter().map(|class| class.priority).collect();
+    /// Under this policy: by the priorities of the outermost groups, inside each of these by those of the
+    /// next ones, and so on down to the classes' own. Where the law knows no priorities, nobody comes first.
+    pub fn of(policy: &Policy) -> Self {
+        let paths = (0..policy.classes.len()).map(|class| path(policy, class));
+        let paths: Vec<_> = paths.collect();
+        let mut distinct = paths.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let rank = |path: &Path| number(distinct.partition_point(|one| one < path));
         Self {
-            priorities: priorities.into_iter().collect(),
+            ranks: paths.iter().map(rank).collect(),
+            rank_count: number(distinct.len()).max(1),
         }
     }
 
-    /// Writes into `rate` what a class may borrow on an interface. One whose guarantee is its ceil does
-    /// not borrow.
-    pub fn write(&self, class: &Class, interface: &Interface, cpus: u32, rate: &mut ClassRate) {
-        let ceil = class.ceil.filter(|ceil| *ceil < interface.capacity);
-        if ceil.is_some_and(|ceil| ceil <= class.rate)
+    /// Writes into `rate` what a class may borrow on an interface, both by position.
+    ///
+    /// One whose guarantee is its ceil does not borrow. Nor does one in a group with a ceil below the
+    /// capacity: what borrows together would not be held to that ceil.
+    pub fn write(
+        &self,
+        policy: &Policy,
+        (interface, class): (usize, usize),
+        cpus: u32,
+        rate: &mut ClassRate,
+    ) {
+        let spec = policy.classes.get(class).zip(self.ranks.get(class));
+        let (Some(interface), Some((spec, rank))) = (policy.interfaces.get(interface), spec) else {
+            return;
+        };
+        let ceil = spec.ceil.filter(|ceil| *ceil < interface.capacity);
+        if ceil.is_some_and(|ceil| ceil <= spec.rate)
+            || policy.is_capped(class, interface.capacity)
             || cost_per_byte(interface.capacity) == BLOCKED
         {
             rate.reserve_ns = NO_BORROWING;
             return;
         }
-        let rank = self.priorities.partition_point(|one| *one < class.priority);
-        let part = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        // At most seven eighths: there are eight priorities.
+        // Never all of it: a rank is below their number.
         let depth_ns = depth_ns(interface);
-        rate.reserve_ns = depth_ns / part(self.priorities.len()).max(1) * part(rank);
+        rate.reserve_ns = depth_ns / self.rank_count * rank;
         rate.loan_ns = loan_ns(depth_ns, cpus);
         rate.ceil_cost_per_byte = match ceil.map(cost_per_byte) {
             None => 0,
@@ -82,13 +100,36 @@ impl Borrowing {
     }
 }
 
+/// Priorities from the interface down to a class, the outermost group's first.
+type Path = [u8; MAX_LEVELS];
+
+fn path(policy: &Policy, class: usize) -> Path {
+    let mut path = Path::default();
+    if policy.law == Law::Proportional {
+        return path;
+    }
+    let own = policy.classes.get(class).map(|class| class.priority);
+    let groups = policy
+        .groups_of(class)
+        .filter_map(|group| policy.groups.get(group));
+    let mut inside_out: Vec<u8> = own
+        .into_iter()
+        .chain(groups.map(|group| group.priority))
+        .collect();
+    inside_out.reverse();
+    for (place, priority) in path.iter_mut().zip(inside_out) {
+        *place = priority;
+    }
+    path
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use stormbolt_common::police::COST_FRACTION_BITS;
 
     use super::*;
-    use crate::policy::{AttachMode, Treatment};
+    use crate::policy::{AttachMode, Group, Treatment};
     use crate::units::BitsPerSecond;
 
     fn class(priority: u8, rate: u64, ceil: Option<u64>) -> Class {
@@ -97,6 +138,7 @@ mod tests {
             priority,
             rate: BitsPerSecond(rate),
             ceil: ceil.map(BitsPerSecond),
+            group: None,
             burst: Nanoseconds::from_millis(20),
             weight: 1,
             cpus: None,
@@ -113,35 +155,97 @@ mod tests {
         }
     }
 
-    fn written(class: &Class, among: &[Class], capacity: u64) -> ClassRate {
-        let mut rate = ClassRate::default();
-        Borrowing::among(among).write(class, &interface(capacity), 2, &mut rate);
-        rate
+    fn policy(classes: &[Class], capacity: u64) -> Policy {
+        Policy {
+            interfaces: vec![interface(capacity)],
+            classes: classes.to_vec(),
+            ..Policy::empty()
+        }
+    }
+
+    fn group(parent: Option<usize>, priority: u8, ceil: Option<u64>) -> Group {
+        Group {
+            name: String::new(),
+            parent,
+            priority,
+            rate: BitsPerSecond::ZERO,
+            ceil: ceil.map(BitsPerSecond),
+            weight: 1,
+        }
+    }
+
+    /// What is written for each class.
+    fn written(policy: &Policy, cpus: u32) -> Vec<ClassRate> {
+        let borrowing = Borrowing::of(policy);
+        let written = |class| {
+            let mut rate = ClassRate::default();
+            borrowing.write(policy, (0, class), cpus, &mut rate);
+            rate
+        };
+        (0..policy.classes.len()).map(written).collect()
+    }
+
+    fn alone(class: Class) -> ClassRate {
+        written(&policy(&[class], 1_000_000_000), 2)[0]
+    }
+
+    fn reserves(policy: &Policy) -> Vec<u64> {
+        written(policy, 2)
+            .iter()
+            .map(|rate| rate.reserve_ns)
+            .collect()
     }
 
     #[test]
     fn the_lower_the_priority_the_more_is_left() {
         let classes = [class(0, 0, None), class(3, 0, None), class(7, 0, None)];
-        let reserve = |one: &Class| written(one, &classes, 1_000_000_000).reserve_ns;
-        let reserves: Vec<u64> = classes.iter().map(reserve).collect();
-        assert_eq!(reserves, [0, 3_333_333, 6_666_666]);
+        let mut policy = policy(&classes, 1_000_000_000);
+        assert_eq!(reserves(&policy), [0, 3_333_333, 6_666_666]);
+        policy.law = Law::Strict;
+        assert_eq!(reserves(&policy), [0, 3_333_333, 6_666_666]);
+        policy.law = Law::Proportional;
+        assert_eq!(reserves(&policy), [0, 0, 0]);
+    }
+
+    #[test]
+    fn the_priorities_of_groups_come_before_those_of_their_classes() {
+        let mut classes = [
+            class(3, 0, None),
+            class(7, 0, None),
+            class(0, 0, None),
+            class(5, 0, None),
+        ];
+        classes[1].group = Some(0);
+        classes[2].group = Some(1);
+        classes[3].group = Some(1);
+        let mut policy = policy(&classes, 1_000_000_000);
+        policy.groups = vec![group(None, 0, None), group(None, 7, None)];
+        assert_eq!(reserves(&policy), [2_500_000, 0, 5_000_000, 7_500_000]);
+    }
+
+    #[test]
+    fn what_is_in_a_group_with_a_ceil_below_the_capacity_does_not_borrow() {
+        let mut classes = [class(0, 0, None), class(0, 0, None)];
+        classes[1].group = Some(1);
+        let mut policy = policy(&classes, 1_000_000_000);
+        policy.groups = vec![group(None, 0, Some(999_999_999)), group(Some(0), 0, None)];
+        assert_eq!(reserves(&policy), [0, NO_BORROWING]);
+        policy.groups[0].ceil = Some(BitsPerSecond(1_000_000_000));
+        assert_eq!(reserves(&policy), [0, 0]);
     }
 
     #[test]
     fn a_ceil_below_the_capacity_is_written() {
-        let one = class(0, 0, Some(100_000_000));
-        let rate = written(&one, std::slice::from_ref(&one), 1_000_000_000);
+        let rate = alone(class(0, 0, Some(100_000_000)));
         assert_eq!(rate.ceil_cost_per_byte, 80 << COST_FRACTION_BITS);
-        let one = class(0, 0, Some(1_000_000_000));
-        let rate = written(&one, std::slice::from_ref(&one), 1_000_000_000);
+        let rate = alone(class(0, 0, Some(1_000_000_000)));
         assert_eq!(rate.ceil_cost_per_byte, 0);
     }
 
     #[test]
     fn a_class_that_has_its_ceil_already_does_not_borrow() {
         for one in [class(0, 5_000_000, Some(5_000_000)), class(0, 0, Some(0))] {
-            let rate = written(&one, std::slice::from_ref(&one), 1_000_000_000);
-            assert_eq!(rate.reserve_ns, NO_BORROWING);
+            assert_eq!(alone(one).reserve_ns, NO_BORROWING);
         }
     }
 
@@ -155,12 +259,10 @@ mod tests {
             let classes: Vec<Class> =
                 priorities.iter().map(|&priority| class(priority, 0, None)).collect();
             let depth = depth_ns(&interface(capacity));
-            let mut rates: Vec<(u8, ClassRate)> = Vec::new();
-            for one in &classes {
-                let mut rate = ClassRate::default();
-                Borrowing::among(&classes).write(one, &interface(capacity), cpus, &mut rate);
+            let rates = written(&policy(&classes, capacity), cpus);
+            let rates: Vec<(u8, ClassRate)> = priorities.into_iter().zip(rates).collect();
+            for (_, rate) in &rates {
                 prop_assert!(rate.reserve_ns < depth && u64::from(rate.loan_ns) <= depth);
-                rates.push((one.priority, rate));
             }
             for (above, upper) in &rates {
                 for (below, lower) in &rates {

@@ -3,8 +3,8 @@
 use stormbolt_common::police::BLOCKED;
 
 use super::encode::cost_per_byte;
-use super::rates::{Claim, allot, starting_room};
-use crate::policy::{FailsafeMode, Interface, Policy};
+use super::tree::{Tree, starting_rooms};
+use crate::policy::{FailsafeMode, Interface, Law, Policy};
 use crate::units::BitsPerSecond;
 
 /// What each class is held to then, by interface and class.
@@ -15,27 +15,18 @@ impl FailsafeRates {
     /// that have none, each of which gets at least what one has to start with.
     pub fn of(policy: &Policy) -> Self {
         let of_interface = |interface: &Interface| {
-            let claims: Vec<Claim> = policy
-                .classes
-                .iter()
-                .map(|class| Claim {
-                    // Nobody knows what is wanted, so there is nothing that a priority could decide.
-                    priority: 0,
-                    ..Claim::new(
-                        class,
-                        if class.rate == BitsPerSecond::ZERO {
-                            interface.capacity
-                        } else {
-                            class.rate
-                        },
-                    )
-                })
-                .collect();
-            let room = starting_room(interface.capacity, policy.classes.len());
-            let allotments = allot(interface.capacity, &claims);
-            let rates = allotments.iter().zip(&policy.classes);
+            let capacity = interface.capacity;
+            let rooms = starting_rooms(policy, capacity);
+            let mut tree = Tree::new(policy, capacity);
+            let demand = |class: usize| match policy.classes.get(class).map(|class| class.rate) {
+                None | Some(BitsPerSecond::ZERO) => capacity,
+                Some(guarantee) => guarantee,
+            };
+            // Nobody knows what is wanted, so there is nothing that a priority could decide.
+            let allotments = tree.allot(Law::Proportional, demand).iter();
+            let rates = allotments.zip(&policy.classes).zip(rooms);
             rates
-                .map(|(allotment, class)| {
+                .map(|((allotment, class), room)| {
                     // Guarantees may leave nothing, and a class that passes nothing locks somebody out.
                     let least = class.ceil.map_or(room, |ceil| ceil.min(room));
                     allotment.share.max(least)
@@ -72,6 +63,7 @@ mod tests {
             priority: 3,
             rate: BitsPerSecond(rate),
             ceil: ceil.map(BitsPerSecond),
+            group: None,
             burst: Nanoseconds::from_millis(20),
             weight,
             cpus: None,

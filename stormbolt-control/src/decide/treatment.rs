@@ -48,6 +48,7 @@ mod tests {
             ceil: None,
             burst: Nanoseconds::from_millis(20),
             weight: 1,
+            group: None,
             cpus: None,
             treatment,
         };

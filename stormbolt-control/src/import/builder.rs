@@ -343,6 +343,7 @@ fn classes(options: &Options) -> (Vec<Class>, usize) {
         priority: 3,
         rate: BitsPerSecond::ZERO,
         ceil: None,
+        group: None,
         burst: Nanoseconds::from_millis(50),
         weight: 1,
         cpus: None,

@@ -18,6 +18,8 @@ pub struct Class {
     pub rate: BitsPerSecond,
     /// Highest rate; `None`: the interface's capacity.
     pub ceil: Option<BitsPerSecond>,
+    /// The group that it is in, by position; `None`: it stands by itself.
+    pub group: Option<usize>,
     /// Depth of the bucket, as time at the rate in force.
     pub burst: Nanoseconds,
     /// Share among classes of one priority, 1 to 1000.

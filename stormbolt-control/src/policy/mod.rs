@@ -5,16 +5,20 @@
 //! tell: names are resolved to indices, limits are kept, guarantees fit their links.
 
 mod class;
+mod group;
 mod interface;
 mod kept;
+mod law;
 mod rule;
 mod set;
 mod set_edit;
 mod treatment;
 
 pub use class::{Class, CpuSet};
+pub use group::{Group, MAX_GROUPS, MAX_LEVELS};
 pub use interface::{AttachMode, Interface};
 pub use kept::kept_rules;
+pub use law::Law;
 pub use rule::{Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
 pub(crate) use set::differing_prefixes;
 pub use set::{MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Set, SetChange, SetChangeKind, set_changes};
@@ -32,6 +36,8 @@ use crate::units::Nanoseconds;
 pub struct Policy {
     /// The controller's period Δt, 10 ms to 10 s.
     pub interval: Nanoseconds,
+    /// How capacity is shared out.
+    pub law: Law,
     /// What happens when the controller is silent.
     pub failsafe: Failsafe,
     /// Whether everything that would be dropped is counted as that, and passes.
@@ -48,6 +54,9 @@ pub struct Policy {
     /// Classes; at least one, at most [`stormbolt_common::limits::MAX_CLASSES`]. Rules and
     /// `default_class` refer to them by position.
     pub classes: Vec<Class>,
+    /// Groups of classes, at most [`MAX_GROUPS`], at most three inside each other. Classes and other groups
+    /// refer to them by position.
+    pub groups: Vec<Group>,
     /// Named sets of prefixes, at most [`MAX_SETS_PREFIXES`] prefixes in all. Rules refer to them by
     /// position.
     pub sets: Vec<Arc<Set>>,
@@ -64,12 +73,14 @@ impl Policy {
     pub fn empty() -> Self {
         Self {
             interval: Nanoseconds::from_millis(100),
+            law: Law::default(),
             failsafe: Failsafe::default(),
             shadow: false,
             table_memory: None,
             table_flows: None,
             interfaces: Vec::new(),
             classes: Vec::new(),
+            groups: Vec::new(),
             sets: Vec::new(),
             rules: Vec::new(),
             default_class: 0,

@@ -80,12 +80,14 @@ fn without_rules(policy: &Policy) -> Policy {
     };
     Policy {
         interval: policy.interval,
+        law: policy.law,
         failsafe: policy.failsafe,
         shadow: policy.shadow,
         table_memory: policy.table_memory,
         table_flows: policy.table_flows,
         interfaces: policy.interfaces.clone(),
         classes: policy.classes.clone(),
+        groups: policy.groups.clone(),
         sets: Vec::new(),
         rules: used.into_iter().enumerate().map(rule).collect(),
         default_class: policy.default_class,
@@ -124,4 +126,31 @@ fn refused(name: &str, error: &PolicyError) -> ApiError {
         error.report().summary()
     );
     ApiError::with_findings(StatusCode::UNPROCESSABLE_ENTITY, message, error.findings())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "version = 1\n[controller]\nlaw = \"strict\"\n[interface.eth0]\n\
+        capacity = \"1Gbit\"\n[group.all]\nrate = \"100Mbit\"\n[group.some]\nparent = \"all\"\n\
+        rate = \"60Mbit\"\n[class.a]\ngroup = \"some\"\nrate = \"50Mbit\"\n[default]\nclass = \"a\"\n";
+
+    fn rate(policy: &Policy, rate: &str) -> Result<Loaded, ApiError> {
+        let change = ClassChange {
+            rate: Some(rate.to_owned()),
+            ..ClassChange::default()
+        };
+        changed(policy, "a", &change)
+    }
+
+    #[test]
+    fn a_changed_class_stays_in_its_groups_and_within_their_guarantees() {
+        let policy = config::parse("p", POLICY).unwrap().policy;
+        let loaded = rate(&policy, "60Mbit").unwrap();
+        let mut expected = policy.clone();
+        expected.classes[0].rate = stormbolt_control::units::BitsPerSecond(60_000_000);
+        assert_eq!(loaded.policy, expected);
+        assert!(rate(&policy, "61Mbit").is_err());
+    }
 }

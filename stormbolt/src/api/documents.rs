@@ -118,6 +118,9 @@ pub struct ClassStatus {
     pub name: String,
     /// Name of the interface.
     pub interface: String,
+    /// Names of the groups that it is in, the outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
     /// Priority, 0 first.
     pub priority: u8,
     /// Guaranteed rate.

@@ -93,7 +93,7 @@ impl Terms {
     /// Under this policy.
     pub(super) fn of(policy: &Policy) -> Self {
         Self {
-            borrowing: Borrowing::among(&policy.classes),
+            borrowing: Borrowing::of(policy),
             failsafe: FailsafeRates::of(policy),
         }
     }
@@ -105,23 +105,25 @@ pub(super) fn rate_entry(
     controller: &Controller,
     numbers: &Numbers,
     terms: &Terms,
-    place @ (interface, class): (usize, usize),
+    place @ (_, class): (usize, usize),
     rate: BitsPerSecond,
     cpus: u32,
 ) -> ClassRate {
     let set = controller
         .cpu_set_of(class)
         .and_then(|set| numbers.cpu_sets.get(set));
-    let (class, interface) = (policy.classes.get(class), policy.interfaces.get(interface));
-    let burst = class.map(|class| class.burst).unwrap_or_default();
+    let burst = policy.classes.get(class).map(|class| class.burst);
+    let burst = burst.unwrap_or_default();
     let mut entry = ClassRate {
         // There are 64 sets at most.
         cpu_set: set.map_or(0, |set| u8::try_from(set + 1).unwrap_or(0)),
         failsafe_cost_per_byte: terms.failsafe.cost_per_byte(policy.failsafe.mode, place),
         ..class_rate(rate, burst, cpus)
     };
-    if let (Some(class), Some(interface)) = (class, interface) {
-        terms.borrowing.write(class, interface, cpus, &mut entry);
+    terms.borrowing.write(policy, place, cpus, &mut entry);
+    if let (Some(class), Some(interface)) =
+        (policy.classes.get(class), policy.interfaces.get(place.0))
+    {
         write_treatment(class, interface, policy.shadow, &mut entry);
     }
     entry

@@ -121,6 +121,7 @@ impl Engine {
         Some(ClassStatus {
             name: spec.name.clone(),
             interface: link.name.clone(),
+            groups: self.group_names(class),
             priority: spec.priority,
             guarantee_bits_per_second: spec.rate,
             ceil_bits_per_second: spec
@@ -140,6 +141,15 @@ impl Engine {
                 .flat_map(|set| set.0.iter().copied())
                 .collect(),
         })
+    }
+
+    /// The groups that a class is in, the outermost first.
+    fn group_names(&self, class: usize) -> Vec<String> {
+        let groups = self.policy.groups_of(class);
+        let names = groups.filter_map(|group| Some(self.policy.groups.get(group)?.name.clone()));
+        let mut names: Vec<String> = names.collect();
+        names.reverse();
+        names
     }
 
     /// The class, or `pass`, or `drop`.

@@ -47,7 +47,7 @@ impl Table {
         Self { table, alignments }
     }
 
-    pub(crate) fn row<const N: usize>(&mut self, items: [Item; N]) {
+    pub(crate) fn row(&mut self, items: impl IntoIterator<Item = Item>) {
         let cells = items
             .into_iter()
             .zip(&self.alignments)

@@ -17,6 +17,7 @@ pub(super) struct Document<'t> {
     pub(super) tables: TablesEntry,
     pub(super) interfaces: Vec<InterfaceEntry>,
     pub(super) classes: Vec<ClassEntry>,
+    pub(super) groups: Vec<GroupEntry>,
     pub(super) sets: Vec<SetEntry<'t>>,
     pub(super) rules: Vec<RuleEntry>,
     pub(super) default: Option<DefaultEntry>,
@@ -28,6 +29,7 @@ pub(super) struct ControllerEntry {
     pub(super) interval: Option<Field>,
     pub(super) failsafe: Option<Field>,
     pub(super) failsafe_after: Option<Field>,
+    pub(super) law: Option<Field>,
 }
 
 /// `[tables]`
@@ -61,6 +63,18 @@ pub(super) struct ClassEntry {
     pub(super) dscp: Option<Field>,
     pub(super) packet_rate: Option<Field>,
     pub(super) shadow: Option<Field>,
+    pub(super) group: Option<Field>,
+}
+
+/// `[group.NAME]`
+#[derive(Debug)]
+pub(super) struct GroupEntry {
+    pub(super) name: Spanned<String>,
+    pub(super) priority: Option<Field>,
+    pub(super) rate: Option<Field>,
+    pub(super) ceil: Option<Field>,
+    pub(super) weight: Option<Field>,
+    pub(super) parent: Option<Field>,
 }
 
 /// `[set.NAME]`
@@ -119,6 +133,7 @@ impl<'t> Document<'t> {
                 .unwrap_or_default(),
             interfaces: entries(&mut root, "interface", problems, InterfaceEntry::read),
             classes: entries(&mut root, "class", problems, ClassEntry::read),
+            groups: entries(&mut root, "group", problems, GroupEntry::read),
             sets: entries(&mut root, "set", problems, SetEntry::read),
             rules: rules(&mut root, problems),
             default: root
@@ -208,6 +223,7 @@ impl ControllerEntry {
             interval: section.field("interval", problems),
             failsafe: section.field("failsafe", problems),
             failsafe_after: section.field("failsafe-after", problems),
+            law: section.field("law", problems),
         };
         section.finish(problems);
         entry
@@ -251,6 +267,20 @@ impl ClassEntry {
             dscp: section.field("dscp", problems),
             packet_rate: section.field("packet-rate", problems),
             shadow: section.field("shadow", problems),
+            group: section.field("group", problems),
+        }
+    }
+}
+
+impl GroupEntry {
+    fn read(name: Spanned<String>, section: &mut Section<'_>, problems: &mut Problems) -> Self {
+        Self {
+            name,
+            priority: section.field("priority", problems),
+            rate: section.field("rate", problems),
+            ceil: section.field("ceil", problems),
+            weight: section.field("weight", problems),
+            parent: section.field("parent", problems),
         }
     }
 }

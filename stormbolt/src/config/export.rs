@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use stormbolt_control::policy::{
-    Accepts, Action, Addresses, AttachMode, Class, FailsafeMode, FragmentMatch, Malformed, Policy,
-    Range, Rule, RuleMatch, Set, TcpFlagsMatch,
+    Accepts, Action, Addresses, AttachMode, Class, FailsafeMode, FragmentMatch, Group, Malformed,
+    Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
 };
 
 use super::fields::{DSCP, PROTOCOLS, TCP_FLAGS};
@@ -25,6 +25,7 @@ pub fn to_toml(policy: &Policy) -> String {
     }
     out.header("[controller]");
     out.text("interval", &write_time(policy.interval));
+    out.text("law", policy.law.name());
     out.text("failsafe", failsafe(policy.failsafe.mode));
     out.text("failsafe-after", &write_time(policy.failsafe.after));
     write_tables(&mut out, policy);
@@ -37,7 +38,10 @@ pub fn to_toml(policy: &Policy) -> String {
         }
     }
     for class in &policy.classes {
-        write_class(&mut out, class);
+        write_class(&mut out, policy, class);
+    }
+    for group in &policy.groups {
+        write_group(&mut out, policy, group);
     }
     for set in &policy.sets {
         write_set(&mut out, set);
@@ -116,8 +120,11 @@ fn write_tables(out: &mut Writer, policy: &Policy) {
     }
 }
 
-fn write_class(out: &mut Writer, class: &Class) {
+fn write_class(out: &mut Writer, policy: &Policy, class: &Class) {
     out.header(&format!("[class.{}]", key(&class.name)));
+    if let Some(group) = class.group {
+        out.text("group", group_name(policy, group));
+    }
     out.value("priority", class.priority);
     out.text("rate", &write_rate(class.rate));
     if let Some(ceil) = class.ceil {
@@ -149,6 +156,19 @@ fn write_treatment(out: &mut Writer, class: &Class) {
     if treatment.shadow {
         out.value("shadow", true);
     }
+}
+
+fn write_group(out: &mut Writer, policy: &Policy, group: &Group) {
+    out.header(&format!("[group.{}]", key(&group.name)));
+    if let Some(parent) = group.parent {
+        out.text("parent", group_name(policy, parent));
+    }
+    out.value("priority", group.priority);
+    out.text("rate", &write_rate(group.rate));
+    if let Some(ceil) = group.ceil {
+        out.text("ceil", &write_rate(ceil));
+    }
+    out.value("weight", group.weight);
 }
 
 fn write_set(out: &mut Writer, set: &Set) {
@@ -226,6 +246,10 @@ fn write_addresses(out: &mut Writer, policy: &Policy, key: &str, addresses: Opti
     });
     let items = prefixes.chain(sets).map(Item::Text);
     out.list(key, items.map(|item| item.written(addresses.negated)));
+}
+
+fn group_name(policy: &Policy, index: usize) -> &str {
+    policy.groups.get(index).map_or("", |group| &group.name)
 }
 
 fn class_name(policy: &Policy, index: usize) -> &str {

@@ -1,6 +1,7 @@
 //! What holds for whole files: messages, examples, round trips, and no panics.
 
 mod documents;
+mod groups;
 mod messages;
 mod negation;
 mod properties;

@@ -235,6 +235,7 @@ pub(crate) fn classes() -> Classes {
     let gold = ClassStatus {
         name: "gold".to_owned(),
         interface: "eth0".to_owned(),
+        groups: Vec::new(),
         priority: 0,
         guarantee_bits_per_second: BitsPerSecond(200_000_000),
         ceil_bits_per_second: BitsPerSecond(1_000_000_000),

@@ -5,6 +5,7 @@ mod build_ebpf;
 mod lint_ebpf;
 mod rulesets;
 mod setup;
+mod simulate;
 mod test;
 mod tidy;
 
@@ -34,6 +35,7 @@ enum Command {
     Test(test::Args),
     Rulesets(rulesets::Args),
     Bench(bench::Args),
+    Simulate(simulate::Args),
 }
 
 impl Cli {
@@ -52,6 +54,7 @@ impl Cli {
             Command::Tidy(args) => tidy::run(&args, &workspace)?,
             Command::Rulesets(args) => rulesets::run(&args)?,
             Command::Bench(args) => return bench::run(&args, &workspace),
+            Command::Simulate(args) => return simulate::run(&args, &workspace),
             Command::Test(args) => return test::run(&args, &workspace),
         }
         Ok(ExitCode::SUCCESS)

@@ -60,6 +60,7 @@ version = 1
 
 [controller]
 interval = "100ms"
+law = "max-min"
 failsafe = "hold"
 failsafe-after = "1s"
 

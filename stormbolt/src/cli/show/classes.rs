@@ -10,8 +10,9 @@ impl Shown for Classes {
     const PATH: &'static str = "/v1/classes";
 
     fn table(&self, style: Style) -> String {
+        let has_groups = self.classes.iter().any(|class| !class.groups.is_empty());
+        let groups: &[&str] = if has_groups { &["group"] } else { &[] };
         let titles = [
-            "class",
             "interface",
             ">prio",
             ">guarantee",
@@ -23,12 +24,12 @@ impl Shown for Classes {
             ">dropped pkts",
             "cpus",
         ];
-        let mut table = Table::new(style, &titles);
+        let mut table = Table::new(style, &[&["class"], groups, &titles].concat());
         for class in &self.classes {
             let (rate, passed) = (class.rate_bits_per_second, class.passed_bits_per_second);
             let dropped = count(class.dropped_packets);
-            table.row([
-                class.name.as_str().into(),
+            let group = class.groups.join(" > ").into();
+            let figures = [
                 class.interface.as_str().into(),
                 class.priority.to_string().into(),
                 class.guarantee_bits_per_second.to_string().into(),
@@ -43,7 +44,13 @@ impl Shown for Classes {
                     dropped.into()
                 },
                 cpus(&class.cpus).into(),
-            ]);
+            ];
+            let group = has_groups.then_some(group);
+            table.row(
+                std::iter::once(class.name.as_str().into())
+                    .chain(group)
+                    .chain(figures),
+            );
         }
         table.render()
     }

@@ -41,6 +41,20 @@ fn classes_show_their_rates_and_how_much_of_them_is_used() {
 }
 
 #[test]
+fn classes_show_their_groups_where_there_are_any() {
+    let mut classes = fake::classes();
+    classes.classes[0].groups = vec!["all".to_owned(), "customers".to_owned()];
+    assert_shows(
+        &classes,
+        &[
+            "class  group            interface  prio  guarantee     ceil     rate  offered   passed  of rate          dropped pkts  cpus",
+            "gold   all > customers  eth0          0    200Mbit    1Gbit  200Mbit  123Mbit  123Mbit  ██████░░░░  62%             0  0-1",
+            "bulk                    eth0          7       0bit  800Mbit  800Mbit  2.5Gbit  798Mbit  ██████████ 100%        12.3 k  -",
+        ],
+    );
+}
+
+#[test]
 fn interfaces_show_what_became_of_their_frames() {
     assert_shows(
         &fake::interfaces(),

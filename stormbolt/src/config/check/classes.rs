@@ -9,7 +9,7 @@ use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use super::interfaces::rate;
 use super::treatment::treatment;
 use crate::config::diagnostic::{Problem, Problems};
-use crate::config::document::{ClassEntry, Document};
+use crate::config::document::ClassEntry;
 use crate::config::fields::cpus;
 use crate::config::numbers::integer;
 use crate::config::section::{Field, Scalar};
@@ -17,7 +17,7 @@ use crate::config::units::{Burst, MAX_RATE, parse_burst, parse_rate, write_time}
 
 /// Longest name of a class or a set.
 const MAX_NAME: usize = 63;
-const DEFAULT_PRIORITY: u32 = 3;
+pub(super) const DEFAULT_PRIORITY: u32 = 3;
 const DEFAULT_BURST: Nanoseconds = Nanoseconds::from_millis(50);
 const MIN_BURST: Nanoseconds = Nanoseconds::from_millis(1);
 const MAX_BURST: Nanoseconds = Nanoseconds::from_millis(10_000);
@@ -64,14 +64,8 @@ fn class(entry: &ClassEntry, links: &Links, problems: &mut Problems) -> Class {
     let ceil = entry
         .ceil
         .as_ref()
-        .and_then(|field| ceil(field, links, problems));
-    if let (Some(field), Some(ceil), Some(ceil_field)) = (&entry.rate, ceil, &entry.ceil)
-        && guarantee > ceil
-    {
-        let message = format!("the guaranteed `rate` of {guarantee} is above the `ceil` of {ceil}");
-        let problem = Problem::error(field.span(), message).label("guaranteed");
-        problems.add(problem.also(ceil_field.span(), "but never more than this"));
-    }
+        .and_then(|field| ceil(field, links.largest, problems));
+    check_order((&entry.rate, guarantee), (&entry.ceil, ceil), problems);
     // What a size lasts for: at the highest rate the class may reach, or else at the one it is
     // sure of. Sizes that are given together with neither are meant for the link.
     let reference = ceil.or(Some(guarantee).filter(|rate| *rate != BitsPerSecond::ZERO));
@@ -85,6 +79,8 @@ fn class(entry: &ClassEntry, links: &Links, problems: &mut Problems) -> Class {
         priority: u8::try_from(priority).unwrap_or(u8::MAX),
         rate: guarantee,
         ceil,
+        // Names of groups are looked up when all are known.
+        group: None,
         burst: burst.unwrap_or(DEFAULT_BURST),
         weight,
         cpus: entry.cpus.as_ref().and_then(|list| cpus(list, problems)),
@@ -92,21 +88,40 @@ fn class(entry: &ClassEntry, links: &Links, problems: &mut Problems) -> Class {
     }
 }
 
-fn guarantee(field: &Field, problems: &mut Problems) -> Option<BitsPerSecond> {
+/// No guarantee is above the ceil.
+pub(super) fn check_order(
+    (rate, guarantee): (&Option<Field>, BitsPerSecond),
+    (limit, ceil): (&Option<Field>, Option<BitsPerSecond>),
+    problems: &mut Problems,
+) {
+    if let (Some(rate), Some(limit), Some(ceil)) = (rate, limit, ceil)
+        && guarantee > ceil
+    {
+        let message = format!("the guaranteed `rate` of {guarantee} is above the `ceil` of {ceil}");
+        let problem = Problem::error(rate.span(), message).label("guaranteed");
+        problems.add(problem.also(limit.span(), "but never more than this"));
+    }
+}
+
+pub(super) fn guarantee(field: &Field, problems: &mut Problems) -> Option<BitsPerSecond> {
     if is_zero(field) {
         return Some(BitsPerSecond::ZERO);
     }
     rate("rate", field, problems)
 }
 
-fn ceil(field: &Field, links: &Links, problems: &mut Problems) -> Option<BitsPerSecond> {
+pub(super) fn ceil(
+    field: &Field,
+    largest: BitsPerSecond,
+    problems: &mut Problems,
+) -> Option<BitsPerSecond> {
     if is_zero(field) {
         let problem = Problem::error(field.span(), "a `ceil` of zero would drop every packet");
         problems.add(problem.help("to drop packets, write a rule with `action = \"drop\"`"));
         return None;
     }
     let ceil = rate("ceil", field, problems)?;
-    if ceil > links.largest {
+    if ceil > largest {
         let message = format!("the `ceil` of {ceil} is above the capacity of every interface");
         problems.add(Problem::warning(field.span(), message).help("it limits nothing"));
     }
@@ -182,55 +197,5 @@ fn check_cpu_sets(entries: &[ClassEntry], classes: &[Class], problems: &mut Prob
             problems.add(Problem::error(list.span(), message).label("the first one too many"));
             return;
         }
-    }
-}
-
-/// The guarantees of all classes must fit every link: each interface keeps them on its own.
-pub(super) fn check_guarantees(
-    document: &Document,
-    interfaces: &[Interface],
-    classes: &[Class],
-    problems: &mut Problems,
-) {
-    let guarantees = || {
-        document
-            .classes
-            .iter()
-            .zip(classes)
-            .filter_map(|(entry, class)| {
-                let field = entry.rate.as_ref()?;
-                (class.rate != BitsPerSecond::ZERO).then_some((field, class))
-            })
-    };
-    let total: BitsPerSecond = guarantees().map(|(_, class)| class.rate).sum();
-    for (entry, interface) in document.interfaces.iter().zip(interfaces) {
-        let capacity = interface.capacity;
-        let link = entry
-            .capacity
-            .as_ref()
-            .map_or(entry.name.span(), Field::span);
-        let name = &interface.name;
-        let mut single = false;
-        for (field, class) in guarantees().filter(|(_, class)| class.rate > capacity) {
-            single = true;
-            let message = format!(
-                "class `{}` is guaranteed {}, more than `{name}` carries",
-                class.name, class.rate
-            );
-            let problem = Problem::error(field.span(), message).label("guaranteed");
-            problems.add(problem.also(link.clone(), format!("`{name}` carries {capacity}")));
-        }
-        if single || total <= capacity {
-            continue;
-        }
-        let message =
-            format!("the classes are guaranteed {total}, but `{name}` carries {capacity}");
-        let mut problem = Problem::error(link, message)
-            .label("the link")
-            .help("the guarantees of all classes must fit each link: lower some of them");
-        for (field, class) in guarantees() {
-            problem = problem.also(field.span(), format!("{} for `{}`", class.rate, class.name));
-        }
-        problems.add(problem);
     }
 }

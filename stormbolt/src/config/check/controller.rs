@@ -1,6 +1,6 @@
-//! `[controller]`: how often it decides, and what holds without it.
+//! `[controller]`: how often it decides, by what law, and what holds without it.
 
-use stormbolt_control::policy::{Failsafe, FailsafeMode};
+use stormbolt_control::policy::{Failsafe, FailsafeMode, Law};
 use stormbolt_control::units::Nanoseconds;
 
 use crate::config::diagnostic::{Problem, Problems};
@@ -24,6 +24,15 @@ pub(super) fn interval(entry: &ControllerEntry, problems: &mut Problems) -> Nano
     given
         .and_then(|field| time("interval", field, bounds, problems))
         .unwrap_or(DEFAULT_INTERVAL)
+}
+
+/// The law by which it shares out capacity.
+pub(super) fn law(entry: &ControllerEntry, problems: &mut Problems) -> Law {
+    let words = Law::ALL.map(|law| (law.name(), law));
+    let given = entry.law.as_ref();
+    given
+        .and_then(|field| word("law", field, &words, problems))
+        .unwrap_or_default()
 }
 
 /// What holds when the controller is silent; `interval` is its period.

@@ -3,6 +3,8 @@
 mod classes;
 mod conflicts;
 mod controller;
+mod groups;
+mod guarantees;
 mod interfaces;
 mod one_rule;
 mod policy;

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use stormbolt_common::limits::{MAX_CLASSES, MAX_INTERFACES, MAX_RULES};
-use stormbolt_control::policy::{Class, Malformed, Policy};
+use stormbolt_control::policy::{Class, MAX_GROUPS, Malformed, Policy};
 
-use super::classes::{check_guarantees, classes};
-use super::controller::{failsafe, interval};
+use super::classes::classes;
+use super::controller::{failsafe, interval, law};
+use super::groups::{check_groups, groups, memberships};
+use super::guarantees::check_guarantees;
 use super::interfaces::interfaces;
 use super::rules::{Names, rules};
 use super::sets::{Sets, Sources};
@@ -33,11 +35,15 @@ pub(in crate::config) fn policy(
     let failsafe = failsafe(&document.controller, interval, problems);
     let shadow = document.shadow.as_ref();
     let shadow = shadow.and_then(|field| flag("shadow", field, problems));
+    let law = law(&document.controller, problems);
     let table_memory = table_memory(document.tables.memory.as_ref(), problems);
     let table_flows = table_flows(document.tables.flows.as_ref(), problems);
     let interfaces = interfaces(&document.interfaces, problems);
-    let classes = classes(&document.classes, &interfaces, problems);
-    check_guarantees(&document, &interfaces, &classes, problems);
+    let mut classes = classes(&document.classes, &interfaces, problems);
+    let groups = groups(&document.groups, &interfaces, problems);
+    memberships(&document.classes, &mut classes, &groups, problems);
+    check_groups(&document, &classes, &groups, problems);
+    check_guarantees(&document, &interfaces, &classes, &groups, problems);
     let mut sources = Sources {
         text,
         files,
@@ -59,12 +65,14 @@ pub(in crate::config) fn policy(
     let default_class = default_class.unwrap_or(0);
     Policy {
         interval,
+        law,
         failsafe,
         shadow: shadow.unwrap_or_default(),
         table_memory,
         table_flows,
         interfaces,
         classes,
+        groups,
         sets: sets.into_sets(),
         rules,
         default_class,
@@ -84,6 +92,13 @@ fn limits(document: &mut Document<'_>, problems: &mut Problems) {
         "class",
         &mut document.classes,
         MAX_CLASSES,
+        |e| e.name.span(),
+        problems,
+    );
+    limit(
+        "group",
+        &mut document.groups,
+        MAX_GROUPS,
         |e| e.name.span(),
         problems,
     );

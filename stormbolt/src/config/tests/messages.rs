@@ -49,7 +49,7 @@ fn unknown_keys_are_shown_with_what_was_probably_meant() {
     assert_eq!(
         class("quantum = 1"),
         "11:1: error: unknown key `quantum` in `[class.a]`; the keys here are priority, rate, \
-         ceil, burst, weight, cpus, ecn, retransmit-ahead, dscp, packet-rate, shadow [quantum]"
+         ceil, burst, weight, cpus, ecn, retransmit-ahead, dscp, packet-rate, shadow, group [quantum]"
     );
     assert_eq!(
         one("[sets.office]\n"),

@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use stormbolt_control::policy::{
     Accepts, Action, Addresses, AttachMode, Class, CpuSet, Failsafe, FailsafeMode, FragmentMatch,
-    Interface, Malformed, Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch, Treatment,
+    Group, Interface, Law, Malformed, Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
+    Treatment,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
@@ -52,6 +53,10 @@ const PIECES: &[&str] = &[
     "= \"99999999999GiB\"",
     "cpus ",
     "[tables]\nflows ",
+    "[group.g]\n",
+    "group ",
+    "parent ",
+    "= \"g\"",
     "= \"-\"",
     "= \",\"",
     "= \"!\"",
@@ -275,6 +280,7 @@ fn class(name: String) -> impl Strategy<Value = Class> {
                 priority,
                 rate: BitsPerSecond(rate),
                 ceil: ceil.map(|ceil| BitsPerSecond(ceil.max(rate))),
+                group: None,
                 burst: Nanoseconds(burst),
                 weight,
                 cpus,
@@ -301,6 +307,41 @@ fn treatment() -> impl Strategy<Value = Treatment> {
                 packet_rate,
             },
         )
+}
+
+/// Classes in groups of two levels. Each group is guaranteed all that its members are, and has a ceil above
+/// that or none.
+fn grouped(classes: Vec<Class>) -> impl Strategy<Value = (Vec<Class>, Vec<Group>)> {
+    let memberships = vec(of(0..4_usize), classes.len());
+    let groups = vec((0..=7_u8, of(1..=CAPACITY), 1..=1000_u32), 4);
+    (memberships, groups, 0..5_usize).prop_map(move |(memberships, groups, count)| {
+        let mut classes = classes.clone();
+        let named = groups.into_iter().take(count).enumerate();
+        let mut groups: Vec<Group> = named
+            .map(|(number, (priority, ceil, weight))| Group {
+                name: format!("group.{number}"),
+                // The first two groups are inside the last.
+                parent: (number < 2 && count > 2).then_some(count - 1),
+                priority,
+                rate: BitsPerSecond::ZERO,
+                ceil: ceil.map(BitsPerSecond),
+                weight,
+            })
+            .collect();
+        for (class, group) in classes.iter_mut().zip(memberships) {
+            class.group = group.filter(|group| *group < count);
+            let parent = class.group.and_then(|group| groups[group].parent);
+            for group in class.group.into_iter().chain(parent) {
+                groups[group].rate += class.rate;
+            }
+        }
+        for group in &mut groups {
+            group.ceil = group
+                .ceil
+                .map(|ceil| ceil.max(group.rate).max(BitsPerSecond(8_000)));
+        }
+        (classes, groups)
+    })
 }
 
 fn distinct(
@@ -363,26 +404,27 @@ fn policy() -> impl Strategy<Value = Policy> {
             ]);
             let interval = 10_000_000..=10_000_000_000_u64;
             let silence = 100_000_000..=3_000_000_000_000_u64;
+            let law = select(&Law::ALL[..]);
             let default = 0..classes.len();
             (
                 Just(interfaces),
-                Just(classes),
+                grouped(classes),
                 sets(),
                 rules,
                 default,
                 (malformed, tables),
-                (interval, mode, silence, any::<bool>()),
+                (interval, mode, silence, any::<bool>(), law),
             )
         })
         .prop_map(
             |(
                 interfaces,
-                classes,
+                (classes, groups),
                 sets,
                 rules,
                 default_class,
                 (malformed, (table_memory, table_flows)),
-                (interval, mode, silence, shadow),
+                (interval, mode, silence, shadow, law),
             )| {
                 let rules =
                     rules
@@ -405,6 +447,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 let interval = Nanoseconds(interval);
                 Policy {
                     interval,
+                    law,
                     failsafe: Failsafe {
                         mode,
                         after: Nanoseconds(interval.0 * 3 + silence),
@@ -414,6 +457,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                     table_flows,
                     interfaces,
                     classes,
+                    groups,
                     sets,
                     rules,
                     default_class,

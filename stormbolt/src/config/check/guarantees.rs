@@ -1,0 +1,137 @@
+//! What is guaranteed must fit: every link, and every group what its members are guaranteed.
+
+use stormbolt_control::policy::{Class, Group, Interface};
+use stormbolt_control::units::BitsPerSecond;
+
+use crate::config::diagnostic::{Problem, Problems, Span};
+use crate::config::document::Document;
+use crate::config::section::Field;
+
+/// Something that is guaranteed a rate above zero.
+struct Guarantee<'a> {
+    kind: &'static str,
+    name: &'a str,
+    rate: BitsPerSecond,
+    /// The group that it is in.
+    group: Option<usize>,
+    /// Where it is written.
+    span: Span,
+}
+
+/// Each interface keeps guarantees on its own.
+pub(super) fn check_guarantees(
+    document: &Document,
+    interfaces: &[Interface],
+    classes: &[Class],
+    groups: &[Group],
+    problems: &mut Problems,
+) {
+    let all = guarantees(document, classes, groups);
+    for (position, (entry, group)) in document.groups.iter().zip(groups).enumerate() {
+        let at = entry.rate.as_ref().map_or(entry.name.span(), Field::span);
+        check_group(group, at, &inside(&all, Some(position)), problems);
+    }
+    let outermost = inside(&all, None);
+    for (entry, interface) in document.interfaces.iter().zip(interfaces) {
+        let at = entry
+            .capacity
+            .as_ref()
+            .map_or(entry.name.span(), Field::span);
+        check_link(interface, at, &outermost, problems);
+    }
+}
+
+fn guarantees<'a>(
+    document: &Document,
+    classes: &'a [Class],
+    groups: &'a [Group],
+) -> Vec<Guarantee<'a>> {
+    let of_classes = document.classes.iter().zip(classes);
+    let of_classes = of_classes.filter_map(|(entry, class)| {
+        Some(Guarantee {
+            kind: "class",
+            name: &class.name,
+            rate: class.rate,
+            group: class.group,
+            span: entry.rate.as_ref()?.span(),
+        })
+    });
+    let of_groups = document.groups.iter().zip(groups);
+    let of_groups = of_groups.filter_map(|(entry, group)| {
+        Some(Guarantee {
+            kind: "group",
+            name: &group.name,
+            rate: group.rate,
+            group: group.parent,
+            span: entry.rate.as_ref()?.span(),
+        })
+    });
+    let all = of_classes.chain(of_groups);
+    all.filter(|one| one.rate != BitsPerSecond::ZERO).collect()
+}
+
+fn inside<'a, 'b>(all: &'a [Guarantee<'b>], group: Option<usize>) -> Vec<&'a Guarantee<'b>> {
+    all.iter().filter(|one| one.group == group).collect()
+}
+
+fn check_group(group: &Group, at: Span, members: &[&Guarantee<'_>], problems: &mut Problems) {
+    let total: BitsPerSecond = members.iter().map(|one| one.rate).sum();
+    if total <= group.rate {
+        return;
+    }
+    let (name, rate) = (&group.name, group.rate);
+    let message =
+        format!("the members of group `{name}` are guaranteed {total}, but the group {rate}");
+    let problem = Problem::error(at, message).label("the group");
+    let problem = problem.help(format!(
+        "the `rate` of a group must cover those of its members: write `rate = \"{total}\"`, or lower \
+         some of them"
+    ));
+    problems.add(each(problem, members));
+}
+
+fn check_link(
+    interface: &Interface,
+    at: Span,
+    guarantees: &[&Guarantee<'_>],
+    problems: &mut Problems,
+) {
+    let (name, capacity) = (&interface.name, interface.capacity);
+    let mut single = false;
+    for one in guarantees.iter().filter(|one| one.rate > capacity) {
+        single = true;
+        let message = format!(
+            "{} `{}` is guaranteed {}, more than `{name}` carries",
+            one.kind, one.name, one.rate
+        );
+        let problem = Problem::error(one.span.clone(), message).label("guaranteed");
+        problems.add(problem.also(at.clone(), format!("`{name}` carries {capacity}")));
+    }
+    let total: BitsPerSecond = guarantees.iter().map(|one| one.rate).sum();
+    if single || total <= capacity {
+        return;
+    }
+    let has_groups = guarantees.iter().any(|one| one.kind == "group");
+    let who = if has_groups {
+        "classes and groups"
+    } else {
+        "classes"
+    };
+    let message = format!("the {who} are guaranteed {total}, but `{name}` carries {capacity}");
+    let problem = Problem::error(at, message).label("the link");
+    let problem = problem.help(format!(
+        "the guarantees of all {who} must fit each link: lower some of them"
+    ));
+    problems.add(each(problem, guarantees));
+}
+
+/// Points at every one of them.
+fn each(problem: Problem, guarantees: &[&Guarantee<'_>]) -> Problem {
+    guarantees.iter().fold(problem, |problem, one| {
+        let kind = if one.kind == "group" { "group " } else { "" };
+        problem.also(
+            one.span.clone(),
+            format!("{} for {kind}`{}`", one.rate, one.name),
+        )
+    })
+}
