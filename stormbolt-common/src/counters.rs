@@ -3,7 +3,7 @@
 //! The maps are plain memory-mapped arrays laid out CPU by CPU (`cpu * entries + index`), so that a
 //! reader sees everything without a system call and a writer never shares a cache line.
 
-use crate::limits::{MAX_CELLS, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
+use crate::limits::{CellLayout, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use crate::outcome::{OUTCOME_SLOTS, Outcome};
 
 /// What one CPU knows and has done about one class on one interface.
@@ -64,8 +64,8 @@ pub const OUTCOMES_PER_CPU: u32 = MAX_INTERFACES * OUTCOME_SLOTS;
 
 /// Index of a class cell in the map that holds all CPUs.
 #[inline(always)]
-pub const fn cell_index(cpu: u32, cell: u32) -> u32 {
-    cpu * MAX_CELLS + cell
+pub const fn cell_index(layout: CellLayout, cpu: u32, cell: u32) -> u32 {
+    cpu * layout.cells() + layout.index(cell)
 }
 
 /// Index of a rule's counter in the map that holds all CPUs.

@@ -8,7 +8,7 @@ use stormbolt_common::classifier::{Block, Lanes};
 use stormbolt_common::counters::{ClassCell, PacketCounter};
 use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
-use stormbolt_common::limits::{MAX_CELLS, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
+use stormbolt_common::limits::{MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
@@ -253,9 +253,6 @@ impl Tables for HostTables {
         interface: u32,
         flow: u32,
     ) -> Option<ToPay<'_, HostBucket>> {
-        if cell >= MAX_CELLS {
-            return None;
-        }
         let policy = self.policy.as_ref()?;
         let given = policy.rates.iter().find(|(of, _)| *of == cell);
         let capacities = &policy.interface_rates;

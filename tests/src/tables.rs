@@ -1,7 +1,7 @@
 //! A policy's rules in the form that both data paths take.
 
 use stormbolt::datapath::{PolicyTables, TableSizes};
-use stormbolt_common::limits::MAX_RULES;
+use stormbolt_common::limits::{CellLayout, MAX_RULES};
 use stormbolt_common::policy::{
     PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS, VERDICT_SHADOW_DROP, policy_slot,
 };
@@ -17,6 +17,8 @@ const BUDGET: u64 = TABLE_BYTES / 2;
 pub const TABLE_SIZES: TableSizes = TableSizes {
     bytes: TABLE_BYTES,
     flows: 64,
+    // Not the one that the object comes with.
+    cells: CellLayout::with_room_for(64, 16),
 };
 
 /// The counter of the rule at `position`: another number, so that a mix-up of the two shows.

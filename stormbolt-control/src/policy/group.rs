@@ -9,7 +9,7 @@ use crate::units::BitsPerSecond;
 pub const MAX_LEVELS: usize = 4;
 
 /// Groups in one policy.
-pub const MAX_GROUPS: u32 = 1024;
+pub const MAX_GROUPS: u32 = 131_072;
 
 /// Classes and groups that share what they have together. Rates hold per interface, as those of classes do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ mod law;
 mod rule;
 mod set;
 mod set_edit;
+mod tables;
 mod treatment;
 
 pub use class::{Class, CpuSet};
@@ -23,6 +24,7 @@ pub use rule::{Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch
 pub(crate) use set::differing_prefixes;
 pub use set::{MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Set, SetChange, SetChangeKind, set_changes};
 pub use set_edit::EditedSet;
+pub use tables::TableWishes;
 pub use treatment::Treatment;
 
 use std::sync::Arc;
@@ -42,13 +44,8 @@ pub struct Policy {
     pub failsafe: Failsafe,
     /// Whether everything that would be dropped is counted as that, and passes.
     pub shadow: bool,
-    /// Bytes that the compiled rules and sets may take, if the policy says so. They are allocated when
-    /// the daemon starts, so this is a wish in any later policy.
-    pub table_memory: Option<u64>,
-    /// IPv4 flows that each CPU remembers, if the policy says so: 0, or a power of two up to
-    /// [`stormbolt_common::flow_cache::MAX_FLOWS`]; IPv6 flows count as two. Like `table_memory`, a wish
-    /// in any policy but the first.
-    pub table_flows: Option<u32>,
+    /// How large the tables in the kernel are to be.
+    pub tables: TableWishes,
     /// Interfaces to attach to; at most [`stormbolt_common::limits::MAX_INTERFACES`].
     pub interfaces: Vec<Interface>,
     /// Classes; at least one, at most [`stormbolt_common::limits::MAX_CLASSES`]. Rules and
@@ -76,8 +73,7 @@ impl Policy {
             law: Law::default(),
             failsafe: Failsafe::default(),
             shadow: false,
-            table_memory: None,
-            table_flows: None,
+            tables: TableWishes::default(),
             interfaces: Vec::new(),
             classes: Vec::new(),
             groups: Vec::new(),

@@ -11,7 +11,7 @@ use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::FlowLine;
 use stormbolt_common::limits::{
-    MAX_CELLS, MAX_CPUS, MAX_IFINDEX, MAX_INTERFACES, MAX_RULES, MAX_SLOTS,
+    CellLayout, MAX_CPUS, MAX_IFINDEX, MAX_INTERFACES, MAX_RULES, MAX_SLOTS,
 };
 use stormbolt_common::police::{ClassRate, InterfaceRate, SharedBucket};
 use stormbolt_common::policy::{Active, POLICY_SLOTS, PolicyEntry};
@@ -21,6 +21,8 @@ use stormbolt_common::programs::PROGRAMS;
 const MMAPABLE: usize = 1 << 10;
 /// Policies side by side.
 const SLOTS: usize = entries(POLICY_SLOTS);
+/// Pairs of interface and class, where user space does not say otherwise.
+const CELLS: usize = entries(CellLayout::DEFAULT.cells());
 
 /// A table's size as the map definitions want it.
 #[expect(clippy::as_conversions, reason = "constant; a table's size fits")]
@@ -57,9 +59,17 @@ pub(super) static FLOWS: Array<FlowLine, 1, MMAPABLE> = Array::new();
 #[unsafe(no_mangle)]
 pub(super) static FLOW_LINE_MASK: u32 = 0;
 
-/// Per policy: the rate of each class on each interface.
+/// Per policy: the rate of each class on each interface. User space gives the number of cells to this table
+/// and to the others that are indexed by them.
 #[btf_map]
-pub(super) static RATES: Array<ClassRate, { SLOTS * entries(MAX_CELLS) }, MMAPABLE> = Array::new();
+pub(super) static RATES: Array<ClassRate, { SLOTS * CELLS }, MMAPABLE> = Array::new();
+
+/// The layout of these tables, in two numbers that are constants to the verifier. User space gives them.
+#[unsafe(no_mangle)]
+pub(super) static CELL_CLASS_BITS: u32 = CellLayout::DEFAULT.class_bits();
+/// The other one.
+#[unsafe(no_mangle)]
+pub(super) static CELL_MASK: u32 = CellLayout::DEFAULT.mask();
 
 /// Per policy: what each interface can carry.
 #[btf_map]
@@ -84,7 +94,7 @@ pub(super) static BARRIER: ArrayOfMaps<Array<u32, 1>, 1> = ArrayOfMaps::new();
 
 /// Shared buckets, per class and interface.
 #[btf_map]
-pub(super) static BUCKETS: Array<SharedBucket, { entries(MAX_CELLS) }> = Array::new();
+pub(super) static BUCKETS: Array<SharedBucket, CELLS> = Array::new();
 
 /// Shared buckets of the interfaces.
 #[btf_map]
@@ -105,7 +115,7 @@ pub(super) static CPUS: CpuMap<{ entries(MAX_CPUS) }> = CpuMap::new();
 
 /// Counters and leases of the classes, CPU by CPU.
 #[btf_map]
-pub(super) static CLASS_CELLS: Array<ClassCell, { entries(MAX_CELLS) }, MMAPABLE> = Array::new();
+pub(super) static CLASS_CELLS: Array<ClassCell, CELLS, MMAPABLE> = Array::new();
 
 /// Rule counters, CPU by CPU.
 #[btf_map]

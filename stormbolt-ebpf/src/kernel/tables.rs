@@ -10,7 +10,9 @@ use stormbolt_common::counters::{
 use stormbolt_common::dropped::dropped_line_index;
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
-use stormbolt_common::limits::{MAX_IFINDEX, MAX_INTERFACES, interface_rate_index, rate_index};
+use stormbolt_common::limits::{
+    CellLayout, MAX_IFINDEX, MAX_INTERFACES, interface_rate_index, rate_index,
+};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::SharedBucket;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader, policy_slot};
@@ -76,6 +78,17 @@ impl MapTables {
     const fn slot(&self) -> u32 {
         policy_slot(self.generation)
     }
+}
+
+/// Where the entries of cells stand.
+#[inline(always)]
+fn cell_layout() -> CellLayout {
+    // SAFETY: it is a number that never changes. Its value is user space's, not the one that the compiler
+    // sees.
+    let class_bits = unsafe { (&raw const maps::CELL_CLASS_BITS).read_volatile() };
+    // SAFETY: as above.
+    let mask = unsafe { (&raw const maps::CELL_MASK).read_volatile() };
+    CellLayout::from_parts(class_bits, mask)
 }
 
 #[inline(always)]
@@ -156,8 +169,9 @@ impl Tables for MapTables {
 
     #[inline(always)]
     fn class(&mut self, cell: u32) -> Option<ClassState<'_>> {
-        let rate = maps::RATES.get(rate_index(self.slot(), cell))?;
-        let cell = maps::CLASS_CELLS.get_ptr_mut(cell_index(self.cpu, cell))?;
+        let layout = cell_layout();
+        let rate = maps::RATES.get(rate_index(layout, self.slot(), cell))?;
+        let cell = maps::CLASS_CELLS.get_ptr_mut(cell_index(layout, self.cpu, cell))?;
         Some(ClassState {
             rate,
             // SAFETY: this CPU alone writes this entry, and XDP programs do not nest on a CPU.
@@ -176,7 +190,7 @@ impl Tables for MapTables {
         let interface = interface % MAX_INTERFACES;
         let rate = maps::INTERFACE_RATES.get(interface_rate_index(self.slot(), interface))?;
         let shared = maps::INTERFACE_BUCKETS.get_ptr_mut(interface)?;
-        let own = maps::BUCKETS.get_ptr_mut(cell)?;
+        let own = maps::BUCKETS.get_ptr_mut(cell_layout().index(cell))?;
         // SAFETY: it is a field of the map's value.
         let word = unsafe { &raw mut (*own).ceil_spent_until_ns };
         let buckets = Buckets {

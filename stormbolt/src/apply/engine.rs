@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use stormbolt_common::counters::PacketCounter;
 use stormbolt_common::limits::SLOTS_PER_CPU_SET;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::steer::entry_for_cpu;
@@ -12,10 +11,11 @@ use stormbolt_control::observe::{CellCounters, Observation};
 use stormbolt_control::policy::{AttachMode, FailsafeMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
 
+use super::baselines::{Baselines, Received};
 use super::error::ApplyError;
 use super::memory::TableMemory;
 use super::plan::{Numbers, Terms, rate_entry, rule_entries, tables};
-use super::table_sizes::FixedSizes;
+use super::table_sizes::{FixedSizes, room_for};
 use crate::causes::with_causes;
 use crate::datapath::{
     AttachedMode, Attachment, DEFAULT_FLOWS, Datapath, PolicyTables, TableSizes,
@@ -43,35 +43,6 @@ pub struct Engine {
     flows: u32,
 }
 
-/// Counters as they stood when a number was given to a class, rule or interface, since numbers are
-/// given out again while the counters in the kernel only grow.
-#[derive(Default)]
-pub(super) struct Baselines {
-    pub(super) cells: BTreeMap<(String, String), CellCounters>,
-    /// By position in the policy.
-    pub(super) rules: Vec<PacketCounter>,
-    pub(super) outcomes: BTreeMap<(String, Outcome), PacketCounter>,
-}
-
-/// Packets per CPU at the last two ticks.
-pub(super) struct Received {
-    pub(super) at: Nanoseconds,
-    pub(super) packets: Vec<u64>,
-    pub(super) per_second: Vec<u64>,
-}
-
-impl Received {
-    /// What there is before the first tick.
-    fn nothing(cpus: u32) -> Self {
-        let none = vec![0; usize::try_from(cpus).unwrap_or(0)];
-        Self {
-            at: Nanoseconds::default(),
-            packets: none.clone(),
-            per_second: none,
-        }
-    }
-}
-
 impl Engine {
     /// Loads the program, puts `policy` into force and attaches to its interfaces.
     ///
@@ -95,10 +66,12 @@ impl Engine {
         watch: &mut dyn Watch,
     ) -> Result<Self, ApplyError> {
         let nothing = Policy::empty();
-        let flows = policy.table_flows.unwrap_or(DEFAULT_FLOWS);
+        let flows = policy.tables.flows.unwrap_or(DEFAULT_FLOWS);
+        let cells = room_for(&policy);
         let sizes = TableSizes {
             bytes: table_bytes.saturating_mul(2),
             flows,
+            cells,
         };
         let datapath = Datapath::load(hash_seed, sizes)?;
         let mut engine = Self {
@@ -109,7 +82,7 @@ impl Engine {
             controller: Controller::new(&nothing),
             terms: Terms::of(&nothing),
             policy: nothing,
-            numbers: Numbers::none(),
+            numbers: Numbers::none(cells),
             attachments: BTreeMap::new(),
             baselines: Baselines::default(),
             notices: Vec::new(),
@@ -259,6 +232,7 @@ impl Engine {
         FixedSizes {
             bytes: self.memory.budget(),
             flows: self.flows,
+            cells: self.datapath.cells(),
         }
     }
 

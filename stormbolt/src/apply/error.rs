@@ -17,6 +17,17 @@ pub enum ApplyError {
     /// Whoever asked for it has gone, or the daemon ends.
     #[error("given up, as was wanted")]
     GivenUp,
+    /// More things of a kind than there is room for in tables whose size is fixed.
+    #[error(
+        "there is room for {room} {kind}, which was fixed when the daemon started; start it again with this \
+         policy in its own file, or with more `{kind}` below `[tables]` in the old one"
+    )]
+    NoRoom {
+        /// What there is too much of, as it is called in the policy file.
+        kind: &'static str,
+        /// How many there may be.
+        room: u32,
+    },
     /// More things of a kind than there are numbers for.
     #[error("more than {limit} {kind}")]
     TooMany {

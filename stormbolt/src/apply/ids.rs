@@ -2,7 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::ApplyError;
+/// More keys than there are numbers for.
+#[derive(Debug)]
+pub(super) struct Full {
+    /// What the keys stand for.
+    pub(super) kind: &'static str,
+    /// How many numbers there are.
+    pub(super) limit: u32,
+}
 
 /// Numbers below a limit, given to keys.
 #[derive(Clone, Debug)]
@@ -26,7 +33,7 @@ impl<K: Ord + Clone> Ids<K> {
     ///
     /// Until the new policy is in force, packets still use the numbers that are given up, so those
     /// are given out again at once only when no others are left.
-    pub(super) fn assign(&self, keys: &[K]) -> Result<(Vec<u32>, Self), ApplyError> {
+    pub(super) fn assign(&self, keys: &[K]) -> Result<(Vec<u32>, Self), Full> {
         let mut next = Self::new(self.kind, self.limit);
         let mut given_up = BTreeSet::new();
         let wanted: BTreeSet<&K> = keys.iter().collect();
@@ -51,7 +58,7 @@ impl<K: Ord + Clone> Ids<K> {
             let number = if let Some(&number) = next.numbers.get(key) {
                 number
             } else {
-                let full = ApplyError::TooMany {
+                let full = Full {
                     kind: self.kind,
                     limit: self.limit,
                 };
@@ -96,7 +103,7 @@ mod tests {
 
     #[test]
     fn more_keys_than_numbers_is_an_error() {
-        let error = Ids::new("things", 1).assign(&["a", "b"]).unwrap_err();
-        assert_eq!(error.to_string(), "more than 1 things");
+        let full = Ids::new("things", 1).assign(&["a", "b"]).unwrap_err();
+        assert_eq!((full.kind, full.limit), ("things", 1));
     }
 }

@@ -4,6 +4,7 @@
 //! [`Controller`](stormbolt_control::controller::Controller) decide, and applies. Policies go in as a
 //! whole under one generation number; on any error the policy in force stays in force.
 
+mod baselines;
 mod describe;
 mod engine;
 mod error;

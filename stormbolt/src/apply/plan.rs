@@ -1,6 +1,6 @@
 //! Works out everything that a new policy needs, before anything is changed.
 
-use stormbolt_common::limits::{MAX_CLASSES, MAX_CPU_SETS, MAX_INTERFACES, cell};
+use stormbolt_common::limits::{CellLayout, MAX_CPU_SETS, cell};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{
     PolicyHeader, RuleEntry, VERDICT_DROP, VERDICT_PASS, VERDICT_SHADOW_DROP,
@@ -14,7 +14,7 @@ use stormbolt_control::policy::{Action, CpuSet, Malformed, Policy};
 use stormbolt_control::units::BitsPerSecond;
 
 use super::error::ApplyError;
-use super::ids::Ids;
+use super::ids::{Full, Ids};
 use super::rule_numbers::RuleNumbers;
 use crate::datapath::PolicyTables;
 
@@ -34,10 +34,11 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    pub(super) fn none() -> Self {
+    /// Nothing has a number yet, and no more than there is room for will have one.
+    pub(super) fn none(room: CellLayout) -> Self {
         Self {
-            interface_ids: Ids::new("interfaces", MAX_INTERFACES),
-            class_ids: Ids::new("classes", MAX_CLASSES),
+            interface_ids: Ids::new("interfaces", room.interfaces()),
+            class_ids: Ids::new("classes", room.classes()),
             cpu_set_ids: Ids::new("different CPU sets", MAX_CPU_SETS),
             interfaces: Vec::new(),
             classes: Vec::new(),
@@ -59,10 +60,10 @@ impl Numbers {
             .iter()
             .map(|one| one.name.clone())
             .collect();
-        let (interfaces, interface_ids) = self.interface_ids.assign(&names)?;
+        let (interfaces, interface_ids) = self.interface_ids.assign(&names).map_err(no_room)?;
         let names: Vec<String> = policy.classes.iter().map(|one| one.name.clone()).collect();
-        let (classes, class_ids) = self.class_ids.assign(&names)?;
-        let (cpu_sets, cpu_set_ids) = self.cpu_set_ids.assign(cpu_sets)?;
+        let (classes, class_ids) = self.class_ids.assign(&names).map_err(no_room)?;
+        let (cpu_sets, cpu_set_ids) = self.cpu_set_ids.assign(cpu_sets).map_err(too_many)?;
         Ok(Self {
             interface_ids,
             class_ids,
@@ -80,6 +81,21 @@ impl Numbers {
             *self.interfaces.get(interface)?,
             *self.classes.get(class)?,
         ))
+    }
+}
+
+fn too_many(full: Full) -> ApplyError {
+    ApplyError::TooMany {
+        kind: full.kind,
+        limit: full.limit,
+    }
+}
+
+/// Their tables have a size that the operator may choose.
+fn no_room(full: Full) -> ApplyError {
+    ApplyError::NoRoom {
+        kind: full.kind,
+        room: full.limit,
     }
 }
 

@@ -134,7 +134,12 @@ fn of_start(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     let refused = |error: &DatapathError| matches!(error, DatapathError::NotPermitted);
     let not_permitted = match error.downcast_ref::<ApplyError>() {
         Some(ApplyError::Datapath(error)) => refused(error),
-        Some(ApplyError::Compile(_) | ApplyError::GivenUp | ApplyError::TooMany { .. }) => false,
+        Some(
+            ApplyError::Compile(_)
+            | ApplyError::GivenUp
+            | ApplyError::NoRoom { .. }
+            | ApplyError::TooMany { .. },
+        ) => false,
         None => error.downcast_ref::<DatapathError>().is_some_and(refused),
     };
     not_permitted.then_some(Exit::NotPermitted)

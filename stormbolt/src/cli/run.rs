@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args, socket: &Path) -> anyhow::Result<Exit> {
     // Nobody outside may know which flows share a slot.
     let seed = RandomState::new().build_hasher().finish();
     daemon::run(&options, move |policy, watch| {
-        let memory = asked.or(policy.table_memory);
+        let memory = asked.or(policy.tables.memory);
         let memory = memory.unwrap_or(DEFAULT_TABLE_MEMORY);
         Ok(Engine::start_watched(policy, seed, memory, watch)?)
     })?;

@@ -37,6 +37,8 @@ pub(super) struct ControllerEntry {
 pub(super) struct TablesEntry {
     pub(super) memory: Option<Field>,
     pub(super) flows: Option<Field>,
+    pub(super) classes: Option<Field>,
+    pub(super) interfaces: Option<Field>,
 }
 
 /// `[interface.NAME]`
@@ -235,6 +237,8 @@ impl TablesEntry {
         let entry = Self {
             memory: section.field("memory", problems),
             flows: section.field("flows", problems),
+            classes: section.field("classes", problems),
+            interfaces: section.field("interfaces", problems),
         };
         section.finish(problems);
         entry

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use stormbolt_control::policy::{
     Accepts, Action, Addresses, AttachMode, Class, FailsafeMode, FragmentMatch, Group, Malformed,
-    Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
+    Policy, Range, Rule, RuleMatch, Set, TableWishes, TcpFlagsMatch,
 };
 
 use super::fields::{DSCP, PROTOCOLS, TCP_FLAGS};
@@ -109,14 +109,27 @@ impl Writer {
 }
 
 fn write_tables(out: &mut Writer, policy: &Policy) {
-    if policy.table_memory.is_some() || policy.table_flows.is_some() {
+    let TableWishes {
+        memory,
+        flows,
+        classes,
+        interfaces,
+    } = policy.tables;
+    if !policy.tables.is_empty() {
         out.header("[tables]");
     }
-    if let Some(bytes) = policy.table_memory {
+    if let Some(bytes) = memory {
         out.text("memory", &write_size(bytes));
     }
-    if let Some(flows) = policy.table_flows {
-        out.value("flows", flows);
+    let numbers = [
+        ("flows", flows),
+        ("classes", classes),
+        ("interfaces", interfaces),
+    ];
+    for (key, number) in numbers {
+        if let Some(number) = number {
+            out.value(key, number);
+        }
     }
 }
 

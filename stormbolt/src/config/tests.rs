@@ -6,6 +6,7 @@ mod messages;
 mod negation;
 mod properties;
 mod sets;
+mod table_wishes;
 mod values;
 
 /// A valid policy around `extra`, which starts at line 8.

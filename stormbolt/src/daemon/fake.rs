@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use stormbolt_common::limits::CellLayout;
 use stormbolt_control::compile::{Progress, Watch};
 use stormbolt_control::policy::Policy;
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
@@ -20,6 +21,7 @@ use crate::explain::hex;
 const TABLES: FixedSizes = FixedSizes {
     bytes: 1 << 20,
     flows: 512,
+    cells: CellLayout::DEFAULT,
 };
 
 /// A policy with classes `gold` and `bulk` that ticks every 10 ms.

@@ -67,7 +67,7 @@ impl Datapath {
     /// # Errors
     /// The kernel refuses.
     pub fn bucket(&self, cell: u32) -> Result<SharedBucket, DatapathError> {
-        self.bucket_in(maps::BUCKETS, cell)
+        self.bucket_in(maps::BUCKETS, self.cells.index(cell))
     }
 
     /// The bucket of an interface.
@@ -94,7 +94,7 @@ impl Datapath {
     /// rate.
     pub fn leased_credit(&self, cell: u32) -> u64 {
         let credit = |cpu| {
-            let index = usize::try_from(cell_index(cpu, cell)).unwrap_or(usize::MAX);
+            let index = usize::try_from(cell_index(self.cells, cpu, cell)).unwrap_or(usize::MAX);
             let one: ClassCell = self.class_cells.get(index).unwrap_or_default();
             one.lease.credit
         };

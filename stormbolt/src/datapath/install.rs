@@ -5,7 +5,7 @@ use std::time::Duration;
 use aya::Pod;
 use aya::maps::{Array, ArrayOfMaps, MapData};
 use stormbolt_common::flow_cache::FlowMask;
-use stormbolt_common::limits::{MAX_CELLS, MAX_INTERFACES, interface_rate_index, rate_index};
+use stormbolt_common::limits::{MAX_INTERFACES, interface_rate_index, rate_index};
 use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{Active, PolicyEntry, PolicyHeader, policy_slot};
 use stormbolt_control::compile::CompiledRules;
@@ -59,12 +59,13 @@ impl Datapath {
             },
         };
         self.set_entry(maps::POLICIES, slot, entry)?;
-        for cell in 0..MAX_CELLS {
-            self.rates
-                .set(index(rate_index(slot, cell)), ClassRate::default());
+        let cells = self.cells.cells();
+        for place in slot * cells..(slot + 1) * cells {
+            self.rates.set(index(place), ClassRate::default());
         }
         for &(cell, rate) in &tables.rates {
-            self.rates.set(index(rate_index(slot, cell)), rate);
+            self.rates
+                .set(index(rate_index(self.cells, slot, cell)), rate);
         }
         for interface in 0..MAX_INTERFACES {
             let place = index(interface_rate_index(slot, interface));
@@ -91,13 +92,14 @@ impl Datapath {
     /// Rewrites the rate of one cell of the policy in force.
     pub fn set_rate(&self, cell: u32, rate: ClassRate) {
         let slot = policy_slot(self.generation());
-        self.rates.set(index(rate_index(slot, cell)), rate);
+        self.rates
+            .set(index(rate_index(self.cells, slot, cell)), rate);
     }
 
     /// The rate of one cell of the policy in force.
     pub fn rate(&self, cell: u32) -> Option<ClassRate> {
         let slot = policy_slot(self.generation());
-        self.rates.get(index(rate_index(slot, cell)))
+        self.rates.get(index(rate_index(self.cells, slot, cell)))
     }
 
     /// What one interface of the policy in force can carry.

@@ -10,7 +10,7 @@ use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
 use stormbolt_common::dropped::DROPPED_LINES;
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FLOWS_OF_LINE, MAX_FLOWS};
-use stormbolt_common::limits::{MAX_CELLS, MAX_IFINDEX, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
+use stormbolt_common::limits::{CellLayout, MAX_IFINDEX, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{Active, POLICY_SLOTS};
 use stormbolt_common::programs;
@@ -42,6 +42,7 @@ pub struct Datapath {
     /// Packets after which a CPU asks how many flows were known.
     pub(super) flow_window: u64,
     pub(super) blocks: u32,
+    pub(super) cells: CellLayout,
     pub(super) templates: Templates,
 }
 
@@ -57,6 +58,8 @@ pub struct TableSizes {
     /// IPv4 flows that each CPU remembers, or half as many IPv6 flows; rounded up to a power of two.
     /// Zero: none.
     pub flows: u32,
+    /// Classes and interfaces.
+    pub cells: CellLayout,
 }
 
 /// IPv4 flows that each CPU remembers where nobody says how many: two MiB of them.
@@ -85,17 +88,22 @@ impl Datapath {
         let blocks = blocks.clamp(1, MAX_BLOCKS).next_power_of_two();
         let mask = blocks * WORDS - 1;
         let lines = flow_lines(sizes.flows);
+        let cells = sizes.cells.cells();
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(maps::CPUS, cpus)
             .map_max_entries(maps::LANES, cpus)
             .map_max_entries(maps::FLOWS, cpus.saturating_mul(lines))
             .map_max_entries(maps::DROPPED, cpus * DROPPED_LINES)
-            .map_max_entries(maps::CLASS_CELLS, cpus * MAX_CELLS)
+            .map_max_entries(maps::RATES, POLICY_SLOTS * cells)
+            .map_max_entries(maps::BUCKETS, cells)
+            .map_max_entries(maps::CLASS_CELLS, cpus.saturating_mul(cells))
             .map_max_entries(maps::RULE_COUNTERS, cpus * MAX_RULES)
             .map_max_entries(maps::OUTCOMES, cpus * OUTCOMES_PER_CPU)
             .map_max_entries(maps::SLOT_PACKETS, cpus * MAX_SLOTS)
             .override_global(maps::WORD_MASK, &mask, true)
             .override_global(maps::FLOW_LINE_MASK, &(lines - 1), true)
+            .override_global(maps::CELL_CLASS_BITS, &sizes.cells.class_bits(), true)
+            .override_global(maps::CELL_MASK, &sizes.cells.mask(), true)
             .load(&object::data_path_with(blocks)?)
             .map_err(load_error)?;
         load_program(&mut ebpf, maps::PROGRAM)?;
@@ -123,7 +131,7 @@ impl Datapath {
             class_cells: mapped(
                 array(maps::CLASS_CELLS)?,
                 maps::CLASS_CELLS,
-                cpus * MAX_CELLS,
+                cpus.saturating_mul(cells),
             )?,
             rule_counters: mapped(
                 array(maps::RULE_COUNTERS)?,
@@ -140,7 +148,7 @@ impl Datapath {
                 maps::SLOT_PACKETS,
                 cpus * MAX_SLOTS,
             )?,
-            rates: mapped(array(maps::RATES)?, maps::RATES, POLICY_SLOTS * MAX_CELLS)?,
+            rates: mapped(array(maps::RATES)?, maps::RATES, POLICY_SLOTS * cells)?,
             interface_rates: mapped(
                 array(maps::INTERFACE_RATES)?,
                 maps::INTERFACE_RATES,
@@ -151,6 +159,7 @@ impl Datapath {
             flow_window: u64::from(lines) * WINDOW_A_LINE,
             flow_seed: if sizes.flows == 0 { 0 } else { hash_seed | 1 },
             blocks,
+            cells: sizes.cells,
             templates: Templates::of(object::data_path())?,
             ebpf,
         })
@@ -159,6 +168,11 @@ impl Datapath {
     /// Number of blocks that compiled rules can take.
     pub fn blocks(&self) -> u32 {
         self.blocks
+    }
+
+    /// How many classes and interfaces there is room for.
+    pub fn cells(&self) -> CellLayout {
+        self.cells
     }
 
     /// Number of CPUs that counters have copies for.

@@ -14,7 +14,7 @@ impl Datapath {
     pub fn cell_counters(&self, cell: u32) -> CellCounters {
         let mut sum = CellCounters::default();
         for cpu in 0..self.cpus {
-            let index = usize::try_from(cell_index(cpu, cell)).unwrap_or(usize::MAX);
+            let index = usize::try_from(cell_index(self.cells, cpu, cell)).unwrap_or(usize::MAX);
             let one: ClassCell = self.class_cells.get(index).unwrap_or_default();
             sum.passed_packets = sum.passed_packets.wrapping_add(one.passed_packets);
             sum.passed_bytes = sum.passed_bytes.wrapping_add(one.passed_bytes);

@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use super::FixedSizes;
+use super::{FixedSizes, room_for};
 use crate::apply::Engine;
 use crate::config::parse;
 use crate::datapath::possible_cpus;
 use crate::lab::{Namespace, require_root};
+use stormbolt_common::limits::CellLayout;
 use stormbolt_control::policy::Policy;
 
 const TABLE_BYTES: u64 = 1 << 20;
@@ -93,6 +94,7 @@ fn each_wish_that_is_not_met_is_noticed_by_itself() {
     let there = FixedSizes {
         bytes: 1 << 20,
         flows: 512,
+        cells: CellLayout::with_room_for(16, 2),
     };
     let noticed = |tables: &str| {
         let policy = policy(tables);
@@ -105,4 +107,42 @@ fn each_wish_that_is_not_met_is_noticed_by_itself() {
     let both = noticed(&[memory, flows].concat());
     assert_eq!(both, [noticed(memory), noticed(flows)].concat());
     assert_eq!(both.len(), 2);
+    assert_eq!(
+        noticed("classes = 17\ninterfaces = 3\nflows = 512").len(),
+        2
+    );
+    assert_eq!(
+        noticed("classes = 16\ninterfaces = 2\nflows = 512").len(),
+        0
+    );
+}
+
+#[test]
+fn there_is_room_for_what_the_policy_has_and_for_what_it_asks_for() {
+    let room = |tables: &str| {
+        let cells = room_for(&policy(tables));
+        (cells.classes(), cells.interfaces())
+    };
+    assert_eq!(room(""), (1024, 16));
+    assert_eq!(room("classes = 8000"), (8192, 16));
+    assert_eq!(room("classes = 100_000"), (131_072, 1));
+    assert_eq!(room("classes = 100_000\ninterfaces = 3"), (131_072, 4));
+    assert_eq!(room("classes = 1\ninterfaces = 1"), (1, 1));
+}
+
+#[test]
+fn a_class_that_there_is_no_room_for_is_refused_with_the_remedy() {
+    if !require_root("a_class_that_there_is_no_room_for_is_refused_with_the_remedy") {
+        return;
+    }
+    let namespace = Namespace::new("tables").unwrap();
+    let mut engine = started(&namespace, "classes = 1");
+    let mut crowded = policy("");
+    let mut second = crowded.classes[0].clone();
+    "second".clone_into(&mut second.name);
+    crowded.classes.push(second);
+    let refused = namespace.run(|| engine.apply(crowded)).unwrap();
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("room for 1 classes"), "{message}");
+    assert_eq!(*engine.policy(), policy("classes = 1"));
 }

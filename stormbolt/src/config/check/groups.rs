@@ -1,8 +1,11 @@
 //! `[group.NAME]`, and which groups classes and groups are in.
 
+use std::collections::HashMap;
+
 use stormbolt_control::policy::{Class, Group, Interface, MAX_LEVELS};
 use stormbolt_control::units::BitsPerSecond;
 
+use super::circles::circles;
 use super::classes::{DEFAULT_PRIORITY, ceil, check_name, check_order, guarantee};
 use crate::config::diagnostic::{Problem, Problems, did_you_mean};
 use crate::config::document::{ClassEntry, Document, GroupEntry};
@@ -20,9 +23,10 @@ pub(super) fn groups(
     let largest = largest.unwrap_or(MAX_RATE);
     let groups = entries.iter().map(|entry| group(entry, largest, problems));
     let mut groups: Vec<Group> = groups.collect();
+    let names = Names::of(&groups);
     let parents = entries
         .iter()
-        .map(|entry| find(entry.parent.as_ref(), "parent", &groups, problems));
+        .map(|entry| names.find(entry.parent.as_ref(), "parent", problems));
     let parents: Vec<Option<usize>> = parents.collect();
     for (group, parent) in groups.iter_mut().zip(parents) {
         group.parent = parent;
@@ -64,46 +68,51 @@ pub(super) fn memberships(
     groups: &[Group],
     problems: &mut Problems,
 ) {
+    let names = Names::of(groups);
     for (entry, class) in entries.iter().zip(classes) {
-        class.group = find(entry.group.as_ref(), "group", groups, problems);
+        class.group = names.find(entry.group.as_ref(), "group", problems);
     }
 }
 
-/// Position of the group that a field names, with a problem if there is none.
-fn find(
-    field: Option<&Field>,
-    key: &str,
-    groups: &[Group],
-    problems: &mut Problems,
-) -> Option<usize> {
-    let field = field?;
-    let name = text(key, field, problems)?;
-    let found = groups.iter().position(|group| group.name == name);
-    if found.is_none() {
-        let known = groups.iter().map(|group| group.name.as_str());
-        let meant = (!problems.is_full())
-            .then(|| did_you_mean(name, known))
-            .flatten();
-        let problem = Problem::error(field.span(), format!("there is no group `{name}`"));
-        let problem = problem.help(format!("define it: `[group.{name}]`"));
-        problems.add(problem.help_if(meant));
-    }
-    found
+/// Positions of groups by name.
+struct Names<'g> {
+    groups: &'g [Group],
+    positions: HashMap<&'g str, usize>,
 }
 
-/// A group and those that it is in, by position; ends where one comes again.
-fn chain(group: usize, groups: &[Group]) -> Vec<usize> {
-    let mut chain = vec![group];
-    while let Some(&last) = chain.last()
-        && let Some(parent) = groups.get(last).and_then(|group| group.parent)
-    {
-        let is_again = chain.contains(&parent);
-        chain.push(parent);
-        if is_again {
-            break;
+impl<'g> Names<'g> {
+    fn of(groups: &'g [Group]) -> Self {
+        let names = groups.iter().map(|group| group.name.as_str());
+        Self {
+            groups,
+            positions: names.zip(0..).collect(),
         }
     }
-    chain
+
+    /// Position of the group that a field names, with a problem if there is none.
+    fn find(&self, field: Option<&Field>, key: &str, problems: &mut Problems) -> Option<usize> {
+        let field = field?;
+        let name = text(key, field, problems)?;
+        let found = self.positions.get(name).copied();
+        if found.is_none() {
+            let known = self.groups.iter().map(|group| group.name.as_str());
+            let meant = (!problems.is_full())
+                .then(|| did_you_mean(name, known))
+                .flatten();
+            let problem = Problem::error(field.span(), format!("there is no group `{name}`"));
+            let problem = problem.help(format!("define it: `[group.{name}]`"));
+            problems.add(problem.help_if(meant));
+        }
+        found
+    }
+}
+
+/// A group and those that it is in, by position; no more of them than are one too many.
+fn chain(group: usize, groups: &[Group]) -> Vec<usize> {
+    let parent = |group: &usize| groups.get(*group).and_then(|group| group.parent);
+    std::iter::successors(Some(group), parent)
+        .take(MAX_LEVELS + 1)
+        .collect()
 }
 
 /// Names of a chain from the outermost in.
@@ -113,19 +122,32 @@ fn written(chain: &[usize], groups: &[Group]) -> String {
     names.join(" > ")
 }
 
+/// Names of a circle that are written out.
+const WRITTEN_OF_A_CIRCLE: usize = 8;
+
 /// Reports groups that are in themselves, each circle once, and takes such a group out of its parent, so
 /// that the rest can be checked.
 fn break_circles(entries: &[GroupEntry], groups: &mut [Group], problems: &mut Problems) {
-    for (position, entry) in entries.iter().enumerate() {
-        let chain = chain(position, groups);
-        if chain.len() == 1 || chain.last() != Some(&position) {
+    for circle in circles(groups) {
+        let Some((&first, entry)) = circle
+            .first()
+            .and_then(|first| Some((first, entries.get(*first)?)))
+        else {
             continue;
-        }
+        };
         let at = entry.parent.as_ref().map_or(entry.name.span(), Field::span);
-        let (name, chain) = (entry.name.get_ref(), written(&chain, groups));
-        let problem = Problem::error(at, format!("group `{name}` is in itself: {chain}"));
+        let mut chain = circle.clone();
+        chain.truncate(WRITTEN_OF_A_CIRCLE);
+        let more = if chain.len() < circle.len() {
+            "… > "
+        } else {
+            ""
+        };
+        let (name, inner) = (entry.name.get_ref(), written(&chain, groups));
+        let message = format!("group `{name}` is in itself: `{name}` > {more}{inner}");
+        let problem = Problem::error(at, message);
         problems.add(problem.help("leave out one `parent` of these"));
-        if let Some(group) = groups.get_mut(position) {
+        if let Some(group) = groups.get_mut(first) {
             group.parent = None;
         }
     }

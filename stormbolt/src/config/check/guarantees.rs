@@ -1,5 +1,8 @@
 //! What is guaranteed must fit: every link, and every group what its members are guaranteed.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
 use stormbolt_control::policy::{Class, Group, Interface};
 use stormbolt_control::units::BitsPerSecond;
 
@@ -27,17 +30,18 @@ pub(super) fn check_guarantees(
     problems: &mut Problems,
 ) {
     let all = guarantees(document, classes, groups);
+    let families = Families::of(&all);
     for (position, (entry, group)) in document.groups.iter().zip(groups).enumerate() {
         let at = entry.rate.as_ref().map_or(entry.name.span(), Field::span);
-        check_group(group, at, &inside(&all, Some(position)), problems);
+        check_group(group, at, families.members(Some(position)), problems);
     }
-    let outermost = inside(&all, None);
+    let outermost = families.members(None);
     for (entry, interface) in document.interfaces.iter().zip(interfaces) {
         let at = entry
             .capacity
             .as_ref()
             .map_or(entry.name.span(), Field::span);
-        check_link(interface, at, &outermost, problems);
+        check_link(interface, at, outermost, problems);
     }
 }
 
@@ -70,8 +74,22 @@ fn guarantees<'a>(
     all.filter(|one| one.rate != BitsPerSecond::ZERO).collect()
 }
 
-fn inside<'a, 'b>(all: &'a [Guarantee<'b>], group: Option<usize>) -> Vec<&'a Guarantee<'b>> {
-    all.iter().filter(|one| one.group == group).collect()
+/// Guarantees by the group that they are in.
+struct Families<'a, 'b>(HashMap<Option<usize>, Vec<&'a Guarantee<'b>>>);
+
+impl<'a, 'b> Families<'a, 'b> {
+    fn of(all: &'a [Guarantee<'b>]) -> Self {
+        let mut families: HashMap<_, Vec<_>> = HashMap::new();
+        for one in all {
+            families.entry(one.group).or_default().push(one);
+        }
+        Self(families)
+    }
+
+    /// Those in `group`; `None`: those outside of all groups.
+    fn members(&self, group: Option<usize>) -> &[&'a Guarantee<'b>] {
+        self.0.get(&group).map_or(&[], Vec::as_slice)
+    }
 }
 
 fn check_group(group: &Group, at: Span, members: &[&Guarantee<'_>], problems: &mut Problems) {
@@ -83,10 +101,11 @@ fn check_group(group: &Group, at: Span, members: &[&Guarantee<'_>], problems: &m
     let message =
         format!("the members of group `{name}` are guaranteed {total}, but the group {rate}");
     let problem = Problem::error(at, message).label("the group");
-    let problem = problem.help(format!(
+    let what = format!(
         "the `rate` of a group must cover those of its members: write `rate = \"{total}\"`, or lower \
          some of them"
-    ));
+    );
+    let problem = problem.help(help(what, members));
     problems.add(each(problem, members));
 }
 
@@ -119,15 +138,35 @@ fn check_link(
     };
     let message = format!("the {who} are guaranteed {total}, but `{name}` carries {capacity}");
     let problem = Problem::error(at, message).label("the link");
-    let problem = problem.help(format!(
-        "the guarantees of all {who} must fit each link: lower some of them"
-    ));
+    let what = format!("the guarantees of all {who} must fit each link: lower some of them");
+    let problem = problem.help(help(what, guarantees));
     problems.add(each(problem, guarantees));
 }
 
-/// Points at every one of them.
+/// Guarantees that a message points at.
+const MOST_SHOWN: usize = 32;
+
+fn not_shown(guarantees: &[&Guarantee<'_>]) -> usize {
+    guarantees.len().saturating_sub(MOST_SHOWN)
+}
+
+/// What to do, and how many guarantees the message does not point at.
+fn help(what: String, guarantees: &[&Guarantee<'_>]) -> String {
+    match not_shown(guarantees) {
+        0 => what,
+        more => format!("{what} ({more} smaller ones are not shown)"),
+    }
+}
+
+/// Points at every one of them, or at the largest where there are many.
 fn each(problem: Problem, guarantees: &[&Guarantee<'_>]) -> Problem {
-    guarantees.iter().fold(problem, |problem, one| {
+    let mut shown = guarantees.to_vec();
+    if not_shown(guarantees) > 0 {
+        shown.sort_by_key(|one| Reverse(one.rate));
+        shown.truncate(MOST_SHOWN);
+        shown.sort_by_key(|one| one.span.start);
+    }
+    shown.iter().fold(problem, |problem, one| {
         let kind = if one.kind == "group" { "group " } else { "" };
         problem.also(
             one.span.clone(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use stormbolt_common::limits::{MAX_CLASSES, MAX_INTERFACES, MAX_RULES};
-use stormbolt_control::policy::{Class, MAX_GROUPS, Malformed, Policy};
+use stormbolt_control::policy::{MAX_GROUPS, Malformed, Policy};
 
 use super::classes::classes;
 use super::controller::{failsafe, interval, law};
@@ -12,8 +12,8 @@ use super::guarantees::check_guarantees;
 use super::interfaces::interfaces;
 use super::rules::{Names, rules};
 use super::sets::{Sets, Sources};
-use super::tables::{table_flows, table_memory};
-use crate::config::diagnostic::{Problem, Problems, did_you_mean};
+use super::tables::table_wishes;
+use crate::config::diagnostic::{Problem, Problems};
 use crate::config::document::{ClassEntry, DefaultEntry, Document};
 use crate::config::numbers::{flag, text, word};
 use crate::config::set_files::SetFiles;
@@ -36,8 +36,7 @@ pub(in crate::config) fn policy(
     let shadow = document.shadow.as_ref();
     let shadow = shadow.and_then(|field| flag("shadow", field, problems));
     let law = law(&document.controller, problems);
-    let table_memory = table_memory(document.tables.memory.as_ref(), problems);
-    let table_flows = table_flows(document.tables.flows.as_ref(), problems);
+    let tables = table_wishes(&document.tables, problems);
     let interfaces = interfaces(&document.interfaces, problems);
     let mut classes = classes(&document.classes, &interfaces, problems);
     let groups = groups(&document.groups, &interfaces, problems);
@@ -68,8 +67,7 @@ pub(in crate::config) fn policy(
         law,
         failsafe,
         shadow: shadow.unwrap_or_default(),
-        table_memory,
-        table_flows,
+        tables,
         interfaces,
         classes,
         groups,
@@ -156,27 +154,4 @@ fn unused_class(entry: &ClassEntry) -> Problem {
     let message = format!("class `{}` is never used", entry.name.get_ref());
     let problem = Problem::warning(entry.name.span(), message);
     problem.help("no rule puts packets into it, and it is not the default")
-}
-
-/// Position of a class by name, with a problem if there is none.
-pub(super) fn find_class(
-    classes: &[Class],
-    name: &str,
-    span: std::ops::Range<usize>,
-    problems: &mut Problems,
-) -> Option<usize> {
-    let found = classes.iter().position(|class| class.name == name);
-    if found.is_none() {
-        let known = classes.iter().map(|class| class.name.as_str());
-        let help = (!problems.is_full())
-            .then(|| did_you_mean(name, known))
-            .flatten();
-        let problem = Problem::error(span, format!("there is no class `{name}`"));
-        problems.add(
-            problem
-                .help(format!("define it: `[class.{name}]`"))
-                .help_if(help),
-        );
-    }
-    found
 }

@@ -1,12 +1,11 @@
 //! `[[rule]]`
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use stormbolt_control::policy::{Accepts, Action, Addresses, Class, Interface, Rule, RuleMatch};
 
 use super::conflicts::conflicts;
-use super::policy::find_class;
 use super::sets::Sets;
 use crate::config::diagnostic::{Problem, Problems, Span, did_you_mean};
 use crate::config::document::RuleEntry;
@@ -22,6 +21,8 @@ const MAX_NAME: usize = 63;
 pub(super) struct Names<'a> {
     interfaces: &'a [Interface],
     classes: &'a [Class],
+    /// Positions of classes by name: there may be a hundred thousand.
+    class_positions: HashMap<&'a str, usize>,
     sets: &'a mut Sets,
     used_classes: BTreeSet<usize>,
 }
@@ -32,9 +33,11 @@ impl<'a> Names<'a> {
         classes: &'a [Class],
         sets: &'a mut Sets,
     ) -> Self {
+        let names = classes.iter().map(|class| class.name.as_str());
         Self {
             interfaces,
             classes,
+            class_positions: names.zip(0..).collect(),
             sets,
             used_classes: BTreeSet::new(),
         }
@@ -42,7 +45,16 @@ impl<'a> Names<'a> {
 
     /// Position of a class, which counts as used from now on.
     pub(super) fn class(&mut self, name: &str, at: Span, problems: &mut Problems) -> Option<usize> {
-        let index = find_class(self.classes, name, at, problems)?;
+        let Some(&index) = self.class_positions.get(name) else {
+            let known = self.classes.iter().map(|class| class.name.as_str());
+            let help = (!problems.is_full())
+                .then(|| did_you_mean(name, known))
+                .flatten();
+            let problem = Problem::error(at, format!("there is no class `{name}`"));
+            let problem = problem.help(format!("define it: `[class.{name}]`"));
+            problems.add(problem.help_if(help));
+            return None;
+        };
         self.used_classes.insert(index);
         Some(index)
     }

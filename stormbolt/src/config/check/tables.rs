@@ -1,11 +1,30 @@
 //! How large the tables in the kernel are.
 
+use stormbolt_common::limits::{MAX_CLASSES, MAX_INTERFACES};
+use stormbolt_control::policy::TableWishes;
+
 use crate::config::diagnostic::{Problem, Problems};
+use crate::config::document::TablesEntry;
+use crate::config::numbers::integer;
 use crate::config::section::{Field, Scalar};
 use crate::config::units::{TABLE_FLOWS, TABLE_MEMORY, parse_size, write_size};
 
+/// What the policy says of the tables' sizes, as far as it is valid.
+pub(super) fn table_wishes(entry: &TablesEntry, problems: &mut Problems) -> TableWishes {
+    let number = |key, field: &Option<Field>, max, problems: &mut Problems| {
+        let field = field.as_ref()?;
+        integer(key, field, 1..=max, problems)
+    };
+    TableWishes {
+        memory: table_memory(entry.memory.as_ref(), problems),
+        flows: table_flows(entry.flows.as_ref(), problems),
+        classes: number("classes", &entry.classes, MAX_CLASSES, problems),
+        interfaces: number("interfaces", &entry.interfaces, MAX_INTERFACES, problems),
+    }
+}
+
 /// Bytes of the tables of one policy. `None` when nothing valid is given.
-pub(super) fn table_memory(field: Option<&Field>, problems: &mut Problems) -> Option<u64> {
+fn table_memory(field: Option<&Field>, problems: &mut Problems) -> Option<u64> {
     let field = field?;
     let problem = match field.get_ref() {
         Scalar::Invalid => return None,
@@ -31,7 +50,7 @@ pub(super) fn table_memory(field: Option<&Field>, problems: &mut Problems) -> Op
 }
 
 /// IPv4 flows that each CPU remembers. `None` when nothing valid is given.
-pub(super) fn table_flows(field: Option<&Field>, problems: &mut Problems) -> Option<u32> {
+fn table_flows(field: Option<&Field>, problems: &mut Problems) -> Option<u32> {
     let field = field?;
     let (first, last) = (*TABLE_FLOWS.start(), *TABLE_FLOWS.end());
     let help = match field.get_ref() {

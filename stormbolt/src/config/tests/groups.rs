@@ -205,3 +205,32 @@ fn names_and_keys_of_groups_are_checked_as_those_of_classes() {
          weight, parent [burst]"
     );
 }
+
+#[test]
+fn of_many_guarantees_that_do_not_fit_the_largest_are_pointed_at() {
+    let class = |number: usize| format!("[class.c{number}]\nrate = \"{number}Mbit\"\n");
+    let classes: String = (100..200).map(class).collect();
+    let problems = found(&around(&classes));
+    let [problem] = problems.as_slice() else {
+        panic!("{problems:?}")
+    };
+    assert!(
+        problem.contains("(68 smaller ones are not shown)"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn a_circle_of_very_many_groups_is_found_at_once_and_not_written_out() {
+    let group = |number: usize| {
+        let parent = (number + 1) % 50_000;
+        format!("[group.g{number}]\nparent = \"g{parent}\"\n")
+    };
+    let groups: String = (0..50_000).map(group).collect();
+    let problems = found(&around(&groups));
+    assert!(
+        problems[0].contains("group `g0` is in itself: `g0` > … > `g7` > `g6`"),
+        "{}",
+        problems[0]
+    );
+}

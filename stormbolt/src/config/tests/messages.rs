@@ -191,7 +191,28 @@ fn flows_are_none_or_a_power_of_two_within_bounds() {
     );
     assert_eq!(
         one("[tables]\nsize = 256\n"),
-        "9:1: error: unknown key `size` in `[tables]`; the keys here are memory, flows [size]"
+        "9:1: error: unknown key `size` in `[tables]`; the keys here are memory, flows, classes, interfaces [size]"
+    );
+}
+
+#[test]
+fn room_for_classes_and_interfaces_is_a_number_within_bounds() {
+    assert_eq!(
+        one("[tables]\nclasses = 0\n"),
+        "9:11: error: `classes` must be an integer from 1 to 131072 [0]"
+    );
+    assert_eq!(
+        one("[tables]\ninterfaces = \"two\"\n"),
+        "9:14: error: `interfaces` must be an integer from 1 to 16 [\"two\"]"
+    );
+    let policy = parse(
+        "policy.toml",
+        &around("[tables]\nclasses = 100_000\ninterfaces = 1\n"),
+    );
+    let tables = policy.unwrap().policy.tables;
+    assert_eq!(
+        (tables.classes, tables.interfaces),
+        (Some(100_000), Some(1))
     );
 }
 
@@ -199,7 +220,7 @@ fn flows_are_none_or_a_power_of_two_within_bounds() {
 fn each_size_of_the_tables_is_what_the_policy_says_or_left_to_the_daemon() {
     let sizes = |tables: &str| {
         let policy = parse("policy.toml", &around(tables)).unwrap().policy;
-        (policy.table_memory, policy.table_flows)
+        (policy.tables.memory, policy.tables.flows)
     };
     assert_eq!(sizes(""), (None, None));
     assert_eq!(sizes("[tables]\n"), (None, None));

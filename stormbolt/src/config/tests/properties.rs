@@ -16,7 +16,7 @@ use stormbolt_control::policy::{
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
-use crate::config::units::{TABLE_FLOWS, TABLE_MEMORY};
+use super::table_wishes::tables;
 use crate::config::{parse, parse_rule, render, rule_to_toml, to_toml};
 
 const EXAMPLE: &str = include_str!("../../../../docs/examples/game-server.toml");
@@ -375,13 +375,6 @@ fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
     )
 }
 
-/// Every number of flows that is valid.
-fn table_flows() -> impl Strategy<Value = u32> {
-    let powers = (0..32).map(|exponent| 1_u32 << exponent);
-    let valid = powers.filter(|flows| TABLE_FLOWS.contains(flows));
-    select(std::iter::once(0).chain(valid).collect::<Vec<_>>())
-}
-
 fn policy() -> impl Strategy<Value = Policy> {
     let classes = distinct("[A-Za-z0-9_.-]{1,12}", 1..8)
         .prop_flat_map(|names| names.into_iter().map(class).collect::<Vec<_>>());
@@ -396,7 +389,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             let name = of("[^\\x00-\\x1f\\x7f-\\u{9f}]{1,15}");
             let rules = vec((name, rule_match(interfaces.len()), action), 0..6);
             let malformed = select(vec![Malformed::Drop, Malformed::Pass]);
-            let tables = (of(TABLE_MEMORY), of(table_flows()));
+            let tables = tables();
             let mode = select(vec![
                 FailsafeMode::Hold,
                 FailsafeMode::Guaranteed,
@@ -423,7 +416,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 sets,
                 rules,
                 default_class,
-                (malformed, (table_memory, table_flows)),
+                (malformed, tables),
                 (interval, mode, silence, shadow, law),
             )| {
                 let rules =
@@ -453,8 +446,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                         after: Nanoseconds(interval.0 * 3 + silence),
                     },
                     shadow,
-                    table_memory,
-                    table_flows,
+                    tables,
                     interfaces,
                     classes,
                     groups,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use stormbolt_common::limits::MAX_CLASSES;
 use stormbolt_control::policy::{
     Accepts, Action, FragmentMatch, Policy, Range, Set, TcpFlagsMatch,
 };
@@ -163,12 +164,12 @@ fn rules_have_one_action_one_name_and_can_be_reached() {
 
 #[test]
 fn too_many_entries_are_refused() {
-    let classes: Vec<_> = (0..1024)
+    let classes: Vec<_> = (0..MAX_CLASSES)
         .map(|number| format!("[class.c{number}]\n"))
         .collect();
     let message = one(&classes.concat());
     assert!(
-        message.contains("entries of kind `class`, but at most 1024"),
+        message.contains("entries of kind `class`, but at most 131072"),
         "{message}"
     );
 }
