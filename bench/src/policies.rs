@@ -176,6 +176,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
             rate: BitsPerSecond(0),
             ceil: None,
             group: None,
+            per_source: None,
             burst: Nanoseconds(20_000_000),
             weight: 100,
             cpus: then.cpus(),

@@ -57,6 +57,7 @@ fn policy(classes: u32, law: Law, has_groups: bool) -> Policy {
         burst: Nanoseconds::from_millis(50),
         weight: 1 + number % 7,
         cpus: None,
+        per_source: None,
         treatment: stormbolt_control::policy::Treatment::default(),
     };
     let group = |number: u32| Group {

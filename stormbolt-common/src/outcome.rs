@@ -44,10 +44,13 @@ pub enum Outcome {
     /// Dropped: behind more than two VLAN tags. Linux strips any number of tags with identifier 0 and
     /// would deliver what no rule has seen (`docs/decisions/0005-three-tags.md`).
     TooManyVlanTags,
-    /// Passed: the class was out of tokens, and is in shadow.
+    /// Passed: the class was out of tokens, or the source had more than each may have, and the class is in
+    /// shadow.
     OverRateShadowed,
     /// Passed: a rule with `action = "drop"` matched which is in shadow.
     RuleDropShadowed,
+    /// Dropped: its source had more of the class than each source may have.
+    OverSourceRate,
 }
 
 /// Number of outcomes, and room for more without a change of layout.
@@ -55,7 +58,7 @@ pub const OUTCOME_SLOTS: u32 = 32;
 
 impl Outcome {
     /// All outcomes, in counter order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NotIp,
         Self::NeighborDiscovery,
         Self::Unconfigured,
@@ -75,6 +78,7 @@ impl Outcome {
         Self::TooManyVlanTags,
         Self::OverRateShadowed,
         Self::RuleDropShadowed,
+        Self::OverSourceRate,
     ];
 
     /// Index of this outcome's counter within its interface's block.
@@ -106,6 +110,7 @@ impl Outcome {
             Self::TooManyVlanTags => "too_many_vlan_tags",
             Self::OverRateShadowed => "over_rate_shadowed",
             Self::RuleDropShadowed => "rule_drop_shadowed",
+            Self::OverSourceRate => "over_source_rate",
         }
     }
 
@@ -122,6 +127,7 @@ impl Outcome {
             | Self::OverRateShadowed
             | Self::RuleDropShadowed => false,
             Self::OverRate
+            | Self::OverSourceRate
             | Self::RuleDropped
             | Self::Truncated
             | Self::BadVersion

@@ -6,6 +6,7 @@ use crate::explain::Explained;
 use crate::generator::{GeneratorSettings, GeneratorState};
 use crate::police::{ClassRate, InterfaceRate, SharedBucket};
 use crate::policy::{Active, PolicyEntry};
+use crate::source::{OffenderSet, SourceCounters, SourceLimit, SourceLine};
 
 macro_rules! pod {
     ($($name:ty),+ $(,)?) => {$(
@@ -27,4 +28,8 @@ pod!(
     PacketCounter,
     PolicyEntry,
     SharedBucket,
+    OffenderSet,
+    SourceCounters,
+    SourceLimit,
+    SourceLine,
 );

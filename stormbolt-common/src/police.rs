@@ -36,8 +36,11 @@ pub struct ClassRate {
     pub dscp: u8,
     /// Bytes that each packet is counted longer by than its frame, or shorter.
     pub overhead: i8,
+    /// Number of what each source may have ([`crate::source::SourceLimit`]), plus one; zero: no source is held to
+    /// anything.
+    pub source_limit: u8,
     /// Zero.
-    pub reserved: u32,
+    pub reserved: [u8; 3],
     /// Time that one byte takes at the class's ceil, in 2^-20 ns: what it passes altogether, borrowed
     /// or not, stays within that. Zero: no ceil but the interface's capacity.
     pub ceil_cost_per_byte: u64,
@@ -64,7 +67,8 @@ impl ClassRate {
         treatment: 0,
         dscp: 0,
         overhead: 0,
-        reserved: 0,
+        source_limit: 0,
+        reserved: [0; 3],
         ceil_cost_per_byte: 0,
         reserve_ns: 0,
         failsafe_cost_per_byte: 0,

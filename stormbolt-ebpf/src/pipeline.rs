@@ -11,7 +11,10 @@ use crate::classify::{Arrival, classify, classify_flow, fill};
 use crate::count::count;
 use crate::packet::{Frame, PacketBytes};
 use crate::parse::{ParseError, parse_plain_ipv4, parse_plain_ipv6, parse_values};
-use crate::police::{Ahead, claim, pass_ahead, policed_bytes, renew, spend};
+use crate::police::{
+    Ahead, Clock as _, Source, SourceVerdict, claim, low_half, note_offender, pass_ahead, police,
+    police_source, policed_bytes, source_time, spend,
+};
 use crate::rewrite::{mark_congestion, set_dscp};
 use crate::steer::{Steered, steer};
 use crate::tables::{Rules, Tables, ToPay};
@@ -190,18 +193,28 @@ fn in_class<F: Frame + ?Sized, T: Tables>(
         return Outcome::Unconfigured;
     };
     let (cpu_set, treatment, dscp) = (state.rate.cpu_set, state.rate.treatment, state.rate.dscp);
-    if spend(
-        state.rate,
-        &mut state.cell.lease,
-        policed_bytes(state.rate, bytes),
-    ) {
+    let source_limit = u32::from(state.rate.source_limit);
+    let policed = policed_bytes(state.rate, bytes);
+    if source_limit == 0 && spend(state.rate, &mut state.cell.lease, policed) {
         count(state.cell, true, bytes);
     } else {
-        match pay(frame, tables, cell, arrival) {
-            Some(true) => {}
-            Some(false) if treatment & SHADOW != 0 => return Outcome::OverRateShadowed,
-            Some(false) => return Outcome::OverRate,
+        let of_source = match source_limit.checked_sub(1) {
+            Some(number) => within_source_limit(tables, cell, number, (bytes, policed)),
+            None => Some(true),
+        };
+        let over = match of_source {
+            Some(true) => match pay(frame, tables, cell, arrival) {
+                Some(true) => None,
+                Some(false) => Some(Outcome::OverRate),
+                None => return Outcome::Unconfigured,
+            },
+            Some(false) => Some(Outcome::OverSourceRate),
             None => return Outcome::Unconfigured,
+        };
+        match over {
+            Some(_) if treatment & SHADOW != 0 => return Outcome::OverRateShadowed,
+            Some(outcome) => return outcome,
+            None => {}
         }
     }
     if treatment & REWRITE_DSCP != 0 {
@@ -214,6 +227,44 @@ fn in_class<F: Frame + ?Sized, T: Tables>(
         Steered::InPlace => Outcome::ClassPassed,
         Steered::Redirected => Outcome::ClassSteered,
     }
+}
+
+/// Whether the source of the packet in the lanes may have this packet of the class in `cell`. Counts it if
+/// not; `None`: a table is missing.
+#[inline(always)]
+fn within_source_limit<T: Tables>(
+    tables: &mut T,
+    cell: u32,
+    number: u32,
+    (bytes, policed): (u64, u64),
+) -> Option<bool> {
+    let jiffies = tables.clock().jiffy();
+    let now = source_time(jiffies, tables.tick_ns());
+    let odd = {
+        let counted = tables.class(cell)?.cell;
+        counted.passed_packets.wrapping_add(counted.dropped_packets)
+    };
+    let (source, verdict) = {
+        let limit = tables.source_limit(number)?;
+        let source = Source::in_lanes(tables, limit, cell, tables.hash_seed());
+        let line = tables.source_line(source.line())?;
+        let verdict = police_source(line, limit, &source, now, policed, odd);
+        (source, verdict)
+    };
+    if verdict == SourceVerdict::Within {
+        return Some(true);
+    }
+    let refused = tables.refused(cell, source.line())?;
+    let counters = refused.counters;
+    if verdict == SourceVerdict::Displacing {
+        counters.displaced = counters.displaced.wrapping_add(1);
+        return Some(true);
+    }
+    counters.refused_packets = counters.refused_packets.wrapping_add(1);
+    counters.refused_bytes = counters.refused_bytes.wrapping_add(bytes);
+    let jiffy = low_half(jiffies);
+    note_offender(refused.offenders, source.halves, cell, bytes, jiffy);
+    Some(false)
 }
 
 /// Whether a packet passes that this CPU's lease does not pay for. Counts it; `None`: a table is missing.
@@ -235,7 +286,7 @@ fn pay<F: Frame + ?Sized, T: Tables>(
     } = tables.class_to_pay(cell, arrival.interface, claim.flow)?;
     let (rate, lease) = (state.rate, &mut state.cell.lease);
     let policed = policed_bytes(rate, bytes);
-    let passes = match renew(rate, lease, &buckets, &clock, policed) {
+    let passes = match police(rate, lease, &buckets, &clock, policed) {
         Ok(()) => true,
         Err(refusal) => {
             let asked = (claim, refusal);

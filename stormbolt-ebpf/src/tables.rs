@@ -7,8 +7,9 @@ use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
+use stormbolt_common::source::{OffenderSet, SOURCES_PER_LINE, SourceCounters, SourceLimit};
 
-use crate::police::{Bucket, Buckets, Clock};
+use crate::police::{Bucket, Buckets, Clock, SourceWord};
 
 /// The compiled rules of all policies that packets may be in.
 pub trait Rules {
@@ -51,12 +52,22 @@ pub struct ToPay<'a, B> {
     pub dropped: &'a mut DroppedLine,
 }
 
+/// What one CPU knows about sources that it refused.
+pub struct Refused<'a> {
+    /// How much of the class.
+    pub counters: &'a mut SourceCounters,
+    /// Which ones, where the hash leads.
+    pub offenders: &'a mut OffenderSet,
+}
+
 /// All tables, bound to the policy that was in force when the packet arrived.
 pub trait Tables: Rules {
     /// The buckets' type.
     type Bucket: Bucket;
     /// The clock's type.
     type Clock: Clock;
+    /// The type of the words of sources' buckets.
+    type SourceWord: SourceWord;
 
     /// Generation of the policy that the packet is in; zero: there is none yet.
     fn generation(&self) -> u32;
@@ -74,6 +85,14 @@ pub trait Tables: Rules {
         interface: u32,
         flow: u32,
     ) -> Option<ToPay<'_, Self::Bucket>>;
+    /// What each source may have, by the number of the limit.
+    fn source_limit(&self, number: u32) -> Option<&SourceLimit>;
+    /// Line of the sources' buckets, the lowest bits of `number`.
+    fn source_line(&self, number: u32) -> Option<&[Self::SourceWord; SOURCES_PER_LINE]>;
+    /// What this CPU has refused of the sources of the class in `cell`; `hash` is that of a source.
+    fn refused(&mut self, cell: u32, hash: u32) -> Option<Refused<'_>>;
+    /// The length of a jiffy, in ns.
+    fn tick_ns(&self) -> u64;
     /// The clock.
     fn clock(&self) -> Self::Clock;
     /// Seed of the flow hash.

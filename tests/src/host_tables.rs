@@ -12,10 +12,13 @@ use stormbolt_common::limits::{MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
+use stormbolt_common::source::{
+    OFFENDER_SETS, OffenderSet, SOURCES_PER_LINE, SourceCounters, SourceLimit,
+};
 use stormbolt_common::steer::{STAY, cpu_of_entry};
 use stormbolt_control::observe::CellCounters;
-use stormbolt_ebpf::police::{Bucket, Buckets, Clock};
-use stormbolt_ebpf::tables::{ClassState, Rules, Tables, ToPay};
+use stormbolt_ebpf::police::{Bucket, Buckets, Clock, SourceWord};
+use stormbolt_ebpf::tables::{ClassState, Refused, Rules, Tables, ToPay};
 
 use crate::counters::{Counters, Watched, interfaces_and_outcomes};
 
@@ -50,6 +53,16 @@ impl Clock for HostClock {
 #[derive(Debug, Default)]
 pub struct HostBucket(pub AtomicU64);
 
+impl SourceWord for HostBucket {
+    fn read(&self) -> u64 {
+        self.spent_until_ns()
+    }
+
+    fn replace(&self, current: u64, new: u64) -> bool {
+        self.advance(current, new)
+    }
+}
+
 impl Bucket for HostBucket {
     fn spent_until_ns(&self) -> u64 {
         self.0.load(Ordering::SeqCst)
@@ -68,10 +81,14 @@ struct HostCell {
     counters: ClassCell,
     own: HostBucket,
     ceil: HostBucket,
+    sources: SourceCounters,
 }
 
 /// Lines of the flow cache: few, so that flows drive one another out.
 const FLOW_LINES: usize = 32;
+
+/// Lines of the sources' buckets.
+const SOURCE_LINES: usize = 64;
 
 /// Packets after which it is asked how many flows were known.
 const FLOW_WINDOW: u64 = 1 << 16;
@@ -101,6 +118,8 @@ pub struct HostTables {
     /// Buckets of the interfaces.
     shared: BTreeMap<u32, HostBucket>,
     dropped: BTreeMap<u32, DroppedLine>,
+    sources: Vec<[HostBucket; SOURCES_PER_LINE]>,
+    offenders: BTreeMap<u32, OffenderSet>,
     outcomes: Vec<PacketCounter>,
     rules: Vec<PacketCounter>,
     slots: Vec<u64>,
@@ -125,6 +144,8 @@ impl HostTables {
             cells: BTreeMap::new(),
             shared: BTreeMap::new(),
             dropped: BTreeMap::new(),
+            sources: (0..SOURCE_LINES).map(|_| Default::default()).collect(),
+            offenders: BTreeMap::new(),
             outcomes: vec![PacketCounter::default(); outcomes],
             rules: vec![PacketCounter::default(); index(MAX_RULES)],
             slots: vec![0; index(MAX_SLOTS)],
@@ -155,6 +176,13 @@ impl HostTables {
             ..tables.compiled.flows
         };
         self.policy = Some(tables);
+    }
+
+    /// What was refused of the sources of the class in `cell`.
+    pub fn source_counters(&self, cell: u32) -> SourceCounters {
+        self.cells
+            .get(&cell)
+            .map_or_else(SourceCounters::default, |cell| cell.sources)
     }
 
     /// Reads the counters.
@@ -228,6 +256,7 @@ impl Rules for HostTables {
 impl Tables for HostTables {
     type Bucket = HostBucket;
     type Clock = HostClock;
+    type SourceWord = HostBucket;
 
     fn generation(&self) -> u32 {
         self.policy
@@ -274,6 +303,26 @@ impl Tables for HostTables {
             buckets,
             dropped: self.dropped.entry(flow % DROPPED_LINES).or_default(),
         })
+    }
+
+    fn source_limit(&self, number: u32) -> Option<&SourceLimit> {
+        let policy = self.policy.as_ref()?;
+        policy.source_limits.get(index(number))
+    }
+
+    fn source_line(&self, number: u32) -> Option<&[HostBucket; SOURCES_PER_LINE]> {
+        self.sources.get(index(number) % SOURCE_LINES)
+    }
+
+    fn refused(&mut self, cell: u32, hash: u32) -> Option<Refused<'_>> {
+        Some(Refused {
+            counters: &mut self.cells.entry(cell).or_default().sources,
+            offenders: self.offenders.entry(hash % OFFENDER_SETS).or_default(),
+        })
+    }
+
+    fn tick_ns(&self) -> u64 {
+        4_000_000
     }
 
     fn clock(&self) -> HostClock {

@@ -182,6 +182,7 @@ fn verdict_of(outcome: Outcome) -> u32 {
         | Outcome::RuleDropShadowed => XDP_PASS,
         Outcome::ClassSteered => XDP_REDIRECT,
         Outcome::OverRate
+        | Outcome::OverSourceRate
         | Outcome::RuleDropped
         | Outcome::Truncated
         | Outcome::BadVersion

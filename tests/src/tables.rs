@@ -19,6 +19,7 @@ pub const TABLE_SIZES: TableSizes = TableSizes {
     flows: 64,
     // Not the one that the object comes with.
     cells: CellLayout::with_room_for(64, 16),
+    sources: 512,
 };
 
 /// The counter of the rule at `position`: another number, so that a mix-up of the two shows.
@@ -89,6 +90,7 @@ pub fn with_rules(mut compiled: CompiledRules, generation: u32) -> PolicyTables 
         },
         rates: Vec::new(),
         interface_rates: Vec::new(),
+        source_limits: Vec::new(),
         compiled,
     }
 }

@@ -44,6 +44,7 @@ fn class(priority: u8, rate: u64, ceil: Option<u64>) -> Class {
         rate: BitsPerSecond(rate),
         ceil: ceil.map(BitsPerSecond),
         group: None,
+        per_source: None,
         burst: Nanoseconds::from_millis(20),
         weight: 1,
         cpus: None,

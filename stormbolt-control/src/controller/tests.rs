@@ -20,6 +20,7 @@ fn class(name: &str, priority: u8, rate: u64) -> Class {
         rate: BitsPerSecond(rate),
         ceil: None,
         group: None,
+        per_source: None,
         burst: Nanoseconds::from_millis(20),
         weight: 1,
         cpus: None,

@@ -64,6 +64,7 @@ mod tests {
             rate: BitsPerSecond(rate),
             ceil: ceil.map(BitsPerSecond),
             group: None,
+            per_source: None,
             burst: Nanoseconds::from_millis(20),
             weight,
             cpus: None,

@@ -8,6 +8,7 @@ mod law;
 mod level;
 mod placement;
 mod rates;
+mod sources;
 mod treatment;
 mod tree;
 
@@ -19,5 +20,6 @@ pub use law::UpdateLaw;
 pub use level::{Level, Limit, Parts, Turns};
 pub use placement::{Balancer, MAX_MOVES, Move, evict, round_robin};
 pub use rates::Allotment;
+pub use sources::SourceLimits;
 pub use treatment::write_treatment;
 pub use tree::{Tree, least_demands};

@@ -49,6 +49,7 @@ mod tests {
             burst: Nanoseconds::from_millis(20),
             weight: 1,
             group: None,
+            per_source: None,
             cpus: None,
             treatment,
         };

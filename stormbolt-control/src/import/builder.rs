@@ -344,6 +344,7 @@ fn classes(options: &Options) -> (Vec<Class>, usize) {
         rate: BitsPerSecond::ZERO,
         ceil: None,
         group: None,
+        per_source: None,
         burst: Nanoseconds::from_millis(50),
         weight: 1,
         cpus: None,

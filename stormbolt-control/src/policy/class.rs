@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Treatment;
+use super::{PerSource, Treatment};
 use crate::units::{BitsPerSecond, Nanoseconds};
 
 /// A traffic class. Rates hold per interface.
@@ -26,6 +26,8 @@ pub struct Class {
     pub weight: u32,
     /// CPUs that the class's flows are spread over; `None`: packets stay where they arrive.
     pub cpus: Option<CpuSet>,
+    /// What each source may have of it; `None`: any source may have all.
+    pub per_source: Option<PerSource>,
     /// What it does with its packets.
     pub treatment: Treatment,
 }

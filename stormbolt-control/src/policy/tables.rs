@@ -11,6 +11,8 @@ pub struct TableWishes {
     /// IPv4 flows that each CPU remembers: 0, or a power of two up to
     /// [`stormbolt_common::flow_cache::MAX_FLOWS`]; IPv6 flows count as two.
     pub flows: Option<u32>,
+    /// Sources whose buckets there is room for, up to [`stormbolt_common::source::MAX_SOURCES`].
+    pub sources: Option<u32>,
     /// Classes that there is room for, up to [`stormbolt_common::limits::MAX_CLASSES`].
     pub classes: Option<u32>,
     /// Interfaces that there is room for, up to [`stormbolt_common::limits::MAX_INTERFACES`].

@@ -36,7 +36,7 @@ pub fn fill<R: Rules>(rules: &mut R, headers: &HeaderValues, arrival: Arrival) {
 
 /// Whether the packet in the lanes is IPv4.
 #[inline(always)]
-pub(super) fn is_ipv4<R: Rules>(rules: &R) -> bool {
+pub(crate) fn is_ipv4<R: Rules>(rules: &R) -> bool {
     let high = rules.lane(lane::SOURCE) | rules.lane(lane::SOURCE + 1);
     high == 0 && rules.lane(lane::SOURCE + 2) == IPV4_MARK
 }

@@ -15,6 +15,7 @@ use stormbolt_common::policy::{DESTINATION_SETS, PolicyHeader, RuleEntry, SOURCE
 use crate::tables::Rules;
 use conditions::{Best, Packet};
 pub use key::fill;
+pub(crate) use key::is_ipv4;
 use walk::walk;
 
 /// What rules look at beside the headers.

@@ -16,6 +16,9 @@ use stormbolt_common::limits::{
 use stormbolt_common::police::{ClassRate, InterfaceRate, SharedBucket};
 use stormbolt_common::policy::{Active, POLICY_SLOTS, PolicyEntry};
 use stormbolt_common::programs::PROGRAMS;
+use stormbolt_common::source::{
+    MAX_SOURCE_LIMITS, OFFENDER_SETS, OffenderSet, SourceCounters, SourceLimit, SourceLine,
+};
 
 /// `BPF_F_MMAPABLE`: user space reads and writes the array as memory.
 const MMAPABLE: usize = 1 << 10;
@@ -104,6 +107,35 @@ pub(super) static INTERFACE_BUCKETS: Array<SharedBucket, { entries(MAX_INTERFACE
 /// What was dropped of TCP flows, CPU by CPU.
 #[btf_map]
 pub(super) static DROPPED: Array<DroppedLine, { entries(DROPPED_LINES) }> = Array::new();
+
+/// Per policy: what each source of a class may have.
+#[btf_map]
+pub(super) static SOURCE_LIMITS: Array<
+    SourceLimit,
+    { SLOTS * (entries(MAX_SOURCE_LIMITS) + 1) },
+    MMAPABLE,
+> = Array::new();
+
+/// The sources' buckets. User space gives their number.
+#[btf_map]
+pub(super) static SOURCES: Array<SourceLine, 1, MMAPABLE> = Array::new();
+
+/// The number of lines of these, less one: a constant to the verifier. User space gives it.
+#[unsafe(no_mangle)]
+pub(super) static SOURCE_LINE_MASK: u32 = 0;
+
+/// The length of a jiffy in ns, likewise.
+#[unsafe(no_mangle)]
+pub(super) static TICK_NS: u32 = 0;
+
+/// What was refused of the sources of the classes, CPU by CPU.
+#[btf_map]
+pub(super) static SOURCE_COUNTERS: Array<SourceCounters, CELLS, MMAPABLE> = Array::new();
+
+/// The sources that were refused most, CPU by CPU.
+#[btf_map]
+pub(super) static OFFENDERS: Array<OffenderSet, { entries(OFFENDER_SETS) }, MMAPABLE> =
+    Array::new();
 
 /// Slot entries, per CPU set.
 #[btf_map]

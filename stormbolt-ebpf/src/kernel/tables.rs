@@ -16,9 +16,12 @@ use stormbolt_common::limits::{
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::SharedBucket;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader, policy_slot};
+use stormbolt_common::source::{
+    SOURCES_PER_LINE, SourceLimit, offender_set_index, source_counters_index, source_limit_index,
+};
 use stormbolt_common::steer::cpu_of_entry;
-use stormbolt_ebpf::police::{Bucket, Buckets};
-use stormbolt_ebpf::tables::{ClassState, Rules, Tables, ToPay};
+use stormbolt_ebpf::police::{Bucket, Buckets, SourceWord};
+use stormbolt_ebpf::tables::{ClassState, Refused, Rules, Tables, ToPay};
 
 use super::atomic::compare_and_swap;
 use super::clock::KernelClock;
@@ -147,6 +150,7 @@ impl Rules for MapTables {
 impl Tables for MapTables {
     type Bucket = MapBucket;
     type Clock = KernelClock;
+    type SourceWord = MapBucket;
 
     #[inline(always)]
     fn generation(&self) -> u32 {
@@ -210,6 +214,41 @@ impl Tables for MapTables {
             // SAFETY: this CPU alone uses this entry, and map values outlive the program.
             dropped: unsafe { &mut *dropped },
         })
+    }
+
+    #[inline(always)]
+    fn source_limit(&self, number: u32) -> Option<&SourceLimit> {
+        maps::SOURCE_LIMITS.get(source_limit_index(self.slot(), number))
+    }
+
+    #[inline(always)]
+    fn source_line(&self, number: u32) -> Option<&[MapBucket; SOURCES_PER_LINE]> {
+        // SAFETY: it is a number that never changes. Its value is user space's, not the one that the
+        // compiler sees.
+        let mask = unsafe { (&raw const maps::SOURCE_LINE_MASK).read_volatile() };
+        let line = maps::SOURCES.get_ptr_mut(number & mask)?;
+        // SAFETY: a line is its words and nothing else, and `MapBucket` is one of them, which is read by
+        // volatile and written by atomic operations only; map values outlive the program.
+        Some(unsafe { &*line.cast::<[MapBucket; SOURCES_PER_LINE]>() })
+    }
+
+    #[inline(always)]
+    fn refused(&mut self, cell: u32, hash: u32) -> Option<Refused<'_>> {
+        let index = source_counters_index(cell_layout(), self.cpu, cell);
+        let counters = maps::SOURCE_COUNTERS.get_ptr_mut(index)?;
+        let offenders = maps::OFFENDERS.get_ptr_mut(offender_set_index(self.cpu, hash))?;
+        Some(Refused {
+            // SAFETY: this CPU alone writes this entry, and map values outlive the program.
+            counters: unsafe { &mut *counters },
+            // SAFETY: as above.
+            offenders: unsafe { &mut *offenders },
+        })
+    }
+
+    #[inline(always)]
+    fn tick_ns(&self) -> u64 {
+        // SAFETY: it is a number that never changes.
+        u64::from(unsafe { (&raw const maps::TICK_NS).read_volatile() })
     }
 
     #[inline(always)]
@@ -315,6 +354,18 @@ impl MapBucket {
 
 // The word of a bucket at its rate is the first.
 const _: () = assert!(core::mem::offset_of!(SharedBucket, spent_until_ns) == 0);
+
+impl SourceWord for MapBucket {
+    #[inline(always)]
+    fn read(&self) -> u64 {
+        self.spent_until_ns()
+    }
+
+    #[inline(always)]
+    fn replace(&self, current: u64, new: u64) -> bool {
+        self.advance(current, new)
+    }
+}
 
 impl Bucket for MapBucket {
     #[inline(always)]

@@ -8,6 +8,8 @@
 //! Only when a lease does not pay for a packet, [`renew`] takes another one, or borrows from the
 //! interface's bucket what nobody else uses.
 //!
+//! Before all that, [`police_source`] holds each source of a class to what it may have, where the class says so.
+//!
 //! What is refused then may still pass [ahead] of the rate, if dropping it would cost a TCP sender more than
 //! the packet.
 //!
@@ -18,12 +20,17 @@ mod ahead;
 mod bucket;
 pub mod claim;
 mod dropped;
+mod offenders;
 mod renew;
+mod source;
 
 pub use ahead::{Ahead, Claim, pass_ahead};
 pub use bucket::Bucket;
 pub use dropped::{Known, note_dropped, note_passed, recall};
 pub use renew::{Buckets, MIN_BURST_FOR_UNSEEN_REFUSAL_NS, REFUSALS_PER_LOOK, Refusal, renew};
+
+pub use offenders::note_offender;
+pub use source::{Source, SourceVerdict, SourceWord, police_source, source_time};
 
 use stormbolt_common::counters::Lease;
 use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, PACKET_COST_FRACTION_BITS};
@@ -38,9 +45,15 @@ pub trait Clock {
     /// The lower half of that count.
     #[inline(always)]
     fn jiffy_low(&self) -> u32 {
-        // Cut off, so it always fits.
-        u32::try_from(self.jiffy() & u64::from(u32::MAX)).unwrap_or(0)
+        low_half(self.jiffy())
     }
+}
+
+/// The lower half of a number.
+#[inline(always)]
+pub fn low_half(number: u64) -> u32 {
+    // Cut off, so it always fits.
+    u32::try_from(number & u64::from(u32::MAX)).unwrap_or(0)
 }
 
 /// The bytes that a packet is policed by: its frame's, and what the link adds to it.

@@ -217,6 +217,52 @@ pub struct CpuStatus {
     pub steered_packets_per_second: u64,
 }
 
+/// Answer of `GET /v1/sources`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// [`DOCUMENT_VERSION`].
+    pub version: u32,
+    /// The classes with a limit on each source, interface by interface.
+    pub classes: Vec<SourceClass>,
+    /// The sources that were refused most, by bytes; a hundred at most. The memory for them is bounded: one that was refused
+    /// little may be missing, and what it was refused before others took its place does not count.
+    pub sources: Vec<SourceStatus>,
+}
+
+/// What was refused of the sources of one class on one interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceClass {
+    /// The class.
+    pub class: String,
+    /// The interface.
+    pub interface: String,
+    /// What each source may have.
+    pub limit_bits_per_second: BitsPerSecond,
+    /// Packets refused since the program was loaded.
+    pub refused_packets: u64,
+    /// Their bytes.
+    pub refused_bytes: u64,
+    /// Sources that were forgotten while they had not all of their burst, because others took their place.
+    pub displaced_sources: u64,
+}
+
+/// A source that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceStatus {
+    /// An address, or a prefix where the class tells sources apart by prefixes.
+    pub source: String,
+    /// The class.
+    pub class: String,
+    /// The interface.
+    pub interface: String,
+    /// Packets refused.
+    pub refused_packets: u64,
+    /// Their bytes.
+    pub refused_bytes: u64,
+    /// Seconds since the last of them.
+    pub last_refused_seconds_ago: u64,
+}
+
 /// Answer of `PUT /v1/policy` and of the changes of one class, rule or set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {

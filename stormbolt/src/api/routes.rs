@@ -57,6 +57,10 @@ pub fn router(editor: Editor) -> Router {
             document(|running| sets(running.machine().policy())),
         )
         .route("/v1/cpus", document(|running| running.machine().cpus()))
+        .route(
+            "/v1/sources",
+            document(|running| running.machine().sources()),
+        )
         .route("/v1/progress", get(get_progress))
         .route("/v1/policy", get(get_policy).put(put_policy))
         .route("/v1/classes/{name}", patch(patch_class))

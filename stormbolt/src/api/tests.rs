@@ -11,7 +11,8 @@ use stormbolt_control::policy::{Addresses, Set};
 
 use super::client::{Client, ClientError};
 use super::documents::{
-    ChangedSet, ClassChange, Classes, Cpus, Interfaces, Problem, Rules, SetStatus, Sets, Status,
+    ChangedSet, ClassChange, Classes, Cpus, Interfaces, Problem, Rules, SetStatus, Sets, Sources,
+    Status,
 };
 use super::test_server::Server;
 use crate::config;
@@ -60,6 +61,10 @@ fn every_document_comes_over_the_socket_unchanged() {
     );
     assert_eq!(client.get::<Rules>("/v1/rules").unwrap(), fake::rules());
     assert_eq!(client.get::<Cpus>("/v1/cpus").unwrap(), fake::cpus());
+    assert_eq!(
+        client.get::<Sources>("/v1/sources").unwrap(),
+        fake::sources()
+    );
     let status: Status = client.get("/v1/status").unwrap();
     assert_eq!((status.generation, status.pid), (1, std::process::id()));
     assert_eq!(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use stormbolt_common::counters::PacketCounter;
 use stormbolt_common::outcome::Outcome;
+use stormbolt_common::source::SourceCounters;
 use stormbolt_control::observe::CellCounters;
 use stormbolt_control::units::Nanoseconds;
 
@@ -12,6 +13,8 @@ use stormbolt_control::units::Nanoseconds;
 #[derive(Default)]
 pub(super) struct Baselines {
     pub(super) cells: BTreeMap<(String, String), CellCounters>,
+    /// Of classes with a limit on each source.
+    pub(super) sources: BTreeMap<(String, String), SourceCounters>,
     /// By position in the policy.
     pub(super) rules: Vec<PacketCounter>,
     pub(super) outcomes: BTreeMap<(String, Outcome), PacketCounter>,

@@ -18,7 +18,7 @@ use super::plan::{Numbers, Terms, rate_entry, rule_entries, tables};
 use super::table_sizes::{FixedSizes, room_for};
 use crate::causes::with_causes;
 use crate::datapath::{
-    AttachedMode, Attachment, DEFAULT_FLOWS, Datapath, PolicyTables, TableSizes,
+    AttachedMode, Attachment, DEFAULT_FLOWS, DEFAULT_SOURCES, Datapath, PolicyTables, TableSizes,
 };
 
 /// A time that never comes.
@@ -41,6 +41,8 @@ pub struct Engine {
     memory: TableMemory,
     /// IPv4 flows that each CPU remembers.
     flows: u32,
+    /// Sources that have a bucket of their own.
+    sources: u32,
 }
 
 impl Engine {
@@ -68,16 +70,19 @@ impl Engine {
         let nothing = Policy::empty();
         let flows = policy.tables.flows.unwrap_or(DEFAULT_FLOWS);
         let cells = room_for(&policy);
+        let sources = policy.tables.sources.unwrap_or(DEFAULT_SOURCES);
         let sizes = TableSizes {
             bytes: table_bytes.saturating_mul(2),
             flows,
             cells,
+            sources,
         };
         let datapath = Datapath::load(hash_seed, sizes)?;
         let mut engine = Self {
             received: Received::nothing(datapath.cpus()),
             memory: TableMemory::new(datapath.blocks()),
             flows,
+            sources,
             datapath,
             controller: Controller::new(&nothing),
             terms: Terms::of(&nothing),
@@ -184,6 +189,15 @@ impl Engine {
 
         self.attachments.extend(attached);
         self.take_baselines(&policy, &numbers);
+        if self.numbers.class_ids.gives_up_any(&numbers.class_ids)
+            || self
+                .numbers
+                .interface_ids
+                .gives_up_any(&numbers.interface_ids)
+        {
+            // What has such a number next has other sources.
+            self.datapath.forget_offenders();
+        }
         self.policy = policy;
         self.controller = controller;
         self.numbers = numbers;
@@ -232,6 +246,7 @@ impl Engine {
         FixedSizes {
             bytes: self.memory.budget(),
             flows: self.flows,
+            sources: self.sources,
             cells: self.datapath.cells(),
         }
     }
@@ -406,6 +421,7 @@ impl Engine {
         let rules: Vec<_> = rules.collect();
         let mut cells = BTreeMap::new();
         let mut outcomes = BTreeMap::new();
+        let mut sources = BTreeMap::new();
         for (position, (interface, &number)) in policy
             .interfaces
             .iter()
@@ -428,11 +444,17 @@ impl Engine {
                     cell.map(|cell| self.datapath.cell_counters(cell))
                         .unwrap_or_default()
                 };
-                cells.insert(key, kept.unwrap_or_else(now));
+                cells.insert(key.clone(), kept.unwrap_or_else(now));
+                if class.per_source.is_some() {
+                    let kept = self.baselines.sources.get(&key).filter(|_| known).copied();
+                    let now = || cell.map(|cell| self.datapath.source_counters(cell));
+                    sources.insert(key, kept.or_else(now).unwrap_or_default());
+                }
             }
         }
         self.baselines = Baselines {
             cells,
+            sources,
             rules,
             outcomes,
         };

@@ -71,6 +71,11 @@ impl<K: Ord + Clone> Ids<K> {
         Ok((assigned, next))
     }
 
+    /// Whether a key that has a number here has none in `next`.
+    pub(super) fn gives_up_any(&self, next: &Self) -> bool {
+        self.numbers.keys().any(|key| !next.has(key))
+    }
+
     /// Whether `key` has a number.
     pub(super) fn has(&self, key: &K) -> bool {
         self.numbers.contains_key(key)

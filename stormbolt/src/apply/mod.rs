@@ -15,6 +15,7 @@ mod memory;
 mod packet_words;
 mod plan;
 mod rule_numbers;
+mod sources;
 mod table_sizes;
 mod views;
 

@@ -88,6 +88,7 @@ pub(super) const fn meaning(outcome: Outcome) -> &'static str {
         | Outcome::ClassPassed
         | Outcome::ClassSteered
         | Outcome::OverRate
+        | Outcome::OverSourceRate
         | Outcome::RuleDropped
         | Outcome::OverRateShadowed
         | Outcome::RuleDropShadowed => "it is classified",

@@ -8,7 +8,7 @@ use stormbolt_common::policy::{
 use stormbolt_control::compile::CompiledRules;
 use stormbolt_control::controller::Controller;
 use stormbolt_control::decide::{
-    Borrowing, FailsafeRates, class_rate, interface_rate, write_treatment,
+    Borrowing, FailsafeRates, SourceLimits, class_rate, interface_rate, write_treatment,
 };
 use stormbolt_control::policy::{Action, CpuSet, Malformed, Policy};
 use stormbolt_control::units::BitsPerSecond;
@@ -103,6 +103,7 @@ fn no_room(full: Full) -> ApplyError {
 pub(super) struct Terms {
     borrowing: Borrowing,
     failsafe: FailsafeRates,
+    sources: SourceLimits,
 }
 
 impl Terms {
@@ -111,6 +112,7 @@ impl Terms {
         Self {
             borrowing: Borrowing::of(policy),
             failsafe: FailsafeRates::of(policy),
+            sources: SourceLimits::of(policy),
         }
     }
 }
@@ -141,6 +143,7 @@ pub(super) fn rate_entry(
         (policy.classes.get(class), policy.interfaces.get(place.0))
     {
         write_treatment(class, interface, policy.shadow, &mut entry);
+        entry.source_limit = terms.sources.entry_of(class.per_source);
     }
     entry
 }
@@ -202,6 +205,7 @@ pub(super) fn tables(
                     .map(|interface| interface_rate(interface, &policy.classes)),
             )
             .collect(),
+        source_limits: terms.sources.limits().to_vec(),
         compiled,
     }
 }

@@ -15,6 +15,8 @@ pub struct FixedSizes {
     pub bytes: u64,
     /// IPv4 flows that each CPU remembers.
     pub flows: u32,
+    /// Sources that have a bucket of their own.
+    pub sources: u32,
     /// Room for classes and interfaces.
     pub cells: CellLayout,
 }
@@ -49,9 +51,12 @@ impl FixedSizes {
         let memory = memory_notice(policy, self.bytes);
         let flows = flows_notice(policy, self.flows);
         let classes = room_notice("classes", policy.tables.classes, self.cells.classes());
+        let sources = room_notice("sources", policy.tables.sources, self.sources);
         let interfaces = policy.tables.interfaces;
         let interfaces = room_notice("interfaces", interfaces, self.cells.interfaces());
-        [memory, flows, classes, interfaces].into_iter().flatten()
+        [memory, flows, sources, classes, interfaces]
+            .into_iter()
+            .flatten()
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) struct ControllerEntry {
 pub(super) struct TablesEntry {
     pub(super) memory: Option<Field>,
     pub(super) flows: Option<Field>,
+    pub(super) sources: Option<Field>,
     pub(super) classes: Option<Field>,
     pub(super) interfaces: Option<Field>,
 }
@@ -65,7 +66,17 @@ pub(super) struct ClassEntry {
     pub(super) dscp: Option<Field>,
     pub(super) packet_rate: Option<Field>,
     pub(super) shadow: Option<Field>,
+    pub(super) per_source: PerSourceEntry,
     pub(super) group: Option<Field>,
+}
+
+/// The keys of `[class.NAME]` that are about each source.
+#[derive(Debug, Default)]
+pub(super) struct PerSourceEntry {
+    pub(super) rate: Option<Field>,
+    pub(super) burst: Option<Field>,
+    pub(super) ipv4_prefix: Option<Field>,
+    pub(super) ipv6_prefix: Option<Field>,
 }
 
 /// `[group.NAME]`
@@ -237,6 +248,7 @@ impl TablesEntry {
         let entry = Self {
             memory: section.field("memory", problems),
             flows: section.field("flows", problems),
+            sources: section.field("sources", problems),
             classes: section.field("classes", problems),
             interfaces: section.field("interfaces", problems),
         };
@@ -271,7 +283,19 @@ impl ClassEntry {
             dscp: section.field("dscp", problems),
             packet_rate: section.field("packet-rate", problems),
             shadow: section.field("shadow", problems),
+            per_source: PerSourceEntry::read(section, problems),
             group: section.field("group", problems),
+        }
+    }
+}
+
+impl PerSourceEntry {
+    fn read(section: &mut Section<'_>, problems: &mut Problems) -> Self {
+        Self {
+            rate: section.field("per-source", problems),
+            burst: section.field("per-source-burst", problems),
+            ipv4_prefix: section.field("per-source-ipv4-prefix", problems),
+            ipv6_prefix: section.field("per-source-ipv6-prefix", problems),
         }
     }
 }

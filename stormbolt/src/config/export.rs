@@ -112,6 +112,7 @@ fn write_tables(out: &mut Writer, policy: &Policy) {
     let TableWishes {
         memory,
         flows,
+        sources,
         classes,
         interfaces,
     } = policy.tables;
@@ -123,6 +124,7 @@ fn write_tables(out: &mut Writer, policy: &Policy) {
     }
     let numbers = [
         ("flows", flows),
+        ("sources", sources),
         ("classes", classes),
         ("interfaces", interfaces),
     ];
@@ -148,6 +150,12 @@ fn write_class(out: &mut Writer, policy: &Policy, class: &Class) {
     if let Some(cpus) = &class.cpus {
         let numbers: Vec<_> = cpus.0.iter().map(u32::to_string).collect();
         out.text("cpus", &numbers.join(","));
+    }
+    if let Some(per_source) = class.per_source {
+        out.text("per-source", &write_rate(per_source.rate));
+        out.text("per-source-burst", &write_time(per_source.burst));
+        out.value("per-source-ipv4-prefix", per_source.ipv4_prefix);
+        out.value("per-source-ipv6-prefix", per_source.ipv6_prefix);
     }
     write_treatment(out, class);
 }

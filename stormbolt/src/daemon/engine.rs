@@ -5,7 +5,7 @@ use stormbolt_control::policy::Policy;
 use stormbolt_control::units::Nanoseconds;
 
 use super::machine::{BoxedError, Machine};
-use crate::api::documents::{Classes, Cpus, Interfaces, Rules};
+use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Sources};
 use crate::api::explanation::Explanation;
 use crate::apply::{Asked, Engine, ExplainError, FixedSizes};
 
@@ -48,6 +48,10 @@ impl Machine for Engine {
 
     fn cpus(&self) -> Cpus {
         self.cpus()
+    }
+
+    fn sources(&self) -> Sources {
+        self.sources()
     }
 
     fn explain(&mut self, asked: &Asked, now: Nanoseconds) -> Result<Explanation, ExplainError> {

@@ -11,7 +11,7 @@ use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use super::machine::{BoxedError, Machine};
 use crate::api::documents::{
     ClassStatus, Classes, CpuStatus, Cpus, DOCUMENT_VERSION, InterfaceStatus, Interfaces,
-    OutcomeCount, RuleStatus, Rules,
+    OutcomeCount, RuleStatus, Rules, SourceClass, SourceStatus, Sources,
 };
 use crate::api::explanation::{Explanation, FailedField, NearMiss};
 use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes};
@@ -21,6 +21,7 @@ use crate::explain::hex;
 const TABLES: FixedSizes = FixedSizes {
     bytes: 1 << 20,
     flows: 512,
+    sources: 65_536,
     cells: CellLayout::DEFAULT,
 };
 
@@ -168,6 +169,10 @@ impl Machine for FakeMachine {
         cpus()
     }
 
+    fn sources(&self) -> Sources {
+        sources()
+    }
+
     fn explain(&mut self, asked: &Asked, _now: Nanoseconds) -> Result<Explanation, ExplainError> {
         let name = asked.interface.clone().unwrap_or("eth0".to_owned());
         match name.as_str() {
@@ -178,6 +183,30 @@ impl Machine for FakeMachine {
                 known: "`eth0`".to_owned(),
             }),
         }
+    }
+}
+
+/// Two sources of a class that were refused.
+pub(crate) fn sources() -> Sources {
+    let source = |source: &str, refused_packets| SourceStatus {
+        source: source.to_owned(),
+        class: "bulk".to_owned(),
+        interface: "eth0".to_owned(),
+        refused_packets,
+        refused_bytes: refused_packets * 1_000,
+        last_refused_seconds_ago: 2,
+    };
+    Sources {
+        version: DOCUMENT_VERSION,
+        classes: vec![SourceClass {
+            class: "bulk".to_owned(),
+            interface: "eth0".to_owned(),
+            limit_bits_per_second: BitsPerSecond(50_000_000),
+            refused_packets: 3_000,
+            refused_bytes: 3_000_000,
+            displaced_sources: 0,
+        }],
+        sources: vec![source("192.0.2.7", 2_000), source("2001:db8::/64", 900)],
     }
 }
 

@@ -6,7 +6,7 @@ use stormbolt_control::compile::Watch;
 use stormbolt_control::policy::Policy;
 use stormbolt_control::units::Nanoseconds;
 
-use crate::api::documents::{Classes, Cpus, Interfaces, Rules};
+use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Sources};
 use crate::api::explanation::Explanation;
 use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes};
 
@@ -50,6 +50,9 @@ pub trait Machine {
 
     /// The CPUs and their load.
     fn cpus(&self) -> Cpus;
+
+    /// The sources that were refused.
+    fn sources(&self) -> Sources;
 
     /// What becomes of a packet, and why, at time `now`. Changes nothing.
     ///

@@ -10,6 +10,9 @@ const VERIFIER_LINES: usize = 12;
 /// What can go wrong between user space and the kernel's half.
 #[derive(Debug, Error)]
 pub enum DatapathError {
+    /// The length of a jiffy is not to be had.
+    #[error("cannot find out how long a jiffy is")]
+    Tick(#[source] std::io::Error),
     /// The kernel did not take the object.
     #[error("cannot load the eBPF object (needs Linux 6.1 or newer with BTF)")]
     Load(#[source] aya::EbpfError),

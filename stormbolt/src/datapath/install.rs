@@ -8,6 +8,7 @@ use stormbolt_common::flow_cache::FlowMask;
 use stormbolt_common::limits::{MAX_INTERFACES, interface_rate_index, rate_index};
 use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{Active, PolicyEntry, PolicyHeader, policy_slot};
+use stormbolt_common::source::{MAX_SOURCE_LIMITS, SourceLimit, source_limit_index};
 use stormbolt_control::compile::CompiledRules;
 use stormbolt_control::units::Nanoseconds;
 
@@ -25,6 +26,8 @@ pub struct PolicyTables {
     pub rates: Vec<(u32, ClassRate)>,
     /// Capacities by interface; interfaces that are not named lend nothing.
     pub interface_rates: Vec<(u32, InterfaceRate)>,
+    /// What each source of a class may have, by number.
+    pub source_limits: Vec<SourceLimit>,
     /// The compiled rules.
     pub compiled: CompiledRules,
 }
@@ -74,6 +77,10 @@ impl Datapath {
         for &(interface, rate) in &tables.interface_rates {
             let place = index(interface_rate_index(slot, interface));
             self.interface_rates.set(place, rate);
+        }
+        for (number, &limit) in (0..MAX_SOURCE_LIMITS).zip(&tables.source_limits) {
+            let place = index(source_limit_index(slot, number));
+            self.sources.limits.set(place, limit);
         }
         self.activate(tables.header.generation);
         if self.wait_for_packets(&barrier).is_err() {

@@ -14,11 +14,14 @@ use stormbolt_common::limits::{CellLayout, MAX_IFINDEX, MAX_INTERFACES, MAX_RULE
 use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{Active, POLICY_SLOTS};
 use stormbolt_common::programs;
+use stormbolt_common::source::OFFENDER_SETS;
 
 use super::cpus::possible_cpus;
 use super::error::DatapathError;
 use super::mapped::MappedArray;
+use super::sources::{SourceTables, source_lines};
 use super::template::Templates;
+use super::tick::tick_ns;
 use super::{maps, object};
 
 /// The loaded program and its maps. Dropping it detaches and unloads everything.
@@ -35,6 +38,7 @@ pub struct Datapath {
     pub(super) slot_packets: MappedArray<u64>,
     pub(super) rates: MappedArray<ClassRate>,
     pub(super) interface_rates: MappedArray<InterfaceRate>,
+    pub(super) sources: SourceTables,
     pub(super) explained: MappedArray<Explained>,
     pub(super) can_explain: bool,
     /// Seed of the flow cache's hash; zero: no flow is remembered.
@@ -60,6 +64,8 @@ pub struct TableSizes {
     pub flows: u32,
     /// Classes and interfaces.
     pub cells: CellLayout,
+    /// Sources that have a bucket of their own; rounded up to a power of two.
+    pub sources: u32,
 }
 
 /// IPv4 flows that each CPU remembers where nobody says how many: two MiB of them.
@@ -89,6 +95,8 @@ impl Datapath {
         let mask = blocks * WORDS - 1;
         let lines = flow_lines(sizes.flows);
         let cells = sizes.cells.cells();
+        let tick_ns = tick_ns()?;
+        let source_lines = source_lines(sizes.sources);
         let mut ebpf = EbpfLoader::new()
             .map_max_entries(maps::CPUS, cpus)
             .map_max_entries(maps::LANES, cpus)
@@ -97,11 +105,16 @@ impl Datapath {
             .map_max_entries(maps::RATES, POLICY_SLOTS * cells)
             .map_max_entries(maps::BUCKETS, cells)
             .map_max_entries(maps::CLASS_CELLS, cpus.saturating_mul(cells))
+            .map_max_entries(maps::SOURCES, source_lines)
+            .map_max_entries(maps::SOURCE_COUNTERS, cpus.saturating_mul(cells))
+            .map_max_entries(maps::OFFENDERS, cpus * OFFENDER_SETS)
             .map_max_entries(maps::RULE_COUNTERS, cpus * MAX_RULES)
             .map_max_entries(maps::OUTCOMES, cpus * OUTCOMES_PER_CPU)
             .map_max_entries(maps::SLOT_PACKETS, cpus * MAX_SLOTS)
             .override_global(maps::WORD_MASK, &mask, true)
             .override_global(maps::FLOW_LINE_MASK, &(lines - 1), true)
+            .override_global(maps::SOURCE_LINE_MASK, &(source_lines - 1), true)
+            .override_global(maps::TICK_NS, &tick_ns, true)
             .override_global(maps::CELL_CLASS_BITS, &sizes.cells.class_bits(), true)
             .override_global(maps::CELL_MASK, &sizes.cells.mask(), true)
             .load(&object::data_path_with(blocks)?)
@@ -154,6 +167,7 @@ impl Datapath {
                 maps::INTERFACE_RATES,
                 POLICY_SLOTS * MAX_INTERFACES,
             )?,
+            sources: SourceTables::of(&ebpf, cpus, cells, tick_ns)?,
             explained: mapped(array(maps::EXPLAINED)?, maps::EXPLAINED, 1)?,
             can_explain: false,
             flow_window: u64::from(lines) * WINDOW_A_LINE,
@@ -232,7 +246,7 @@ pub(super) fn xdp_program<'e>(
         .map_err(DatapathError::program("open", name))
 }
 
-fn mapped<T: aya::Pod + Default>(
+pub(super) fn mapped<T: aya::Pod + Default>(
     map: &Map,
     name: &'static str,
     entries: u32,

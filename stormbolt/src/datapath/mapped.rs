@@ -147,7 +147,7 @@ mod tests {
             burst_ns: 2,
             lease_ns: 3,
             cpu_set: 4,
-            reserved: 5,
+            reserved: [5; 3],
             reserve_ns: 6,
             ..ClassRate::default()
         };

@@ -15,8 +15,10 @@ mod mapped;
 mod maps;
 mod object;
 mod read;
+mod sources;
 mod template;
 mod test_run;
+mod tick;
 
 pub use attach::{AttachedMode, Attachment};
 pub use cpus::possible_cpus;
@@ -26,4 +28,5 @@ pub use flood::{Flood, FloodFrames, FloodReport};
 pub use install::PolicyTables;
 pub use load::{DEFAULT_FLOWS, Datapath, TableSizes};
 pub use object::SOURCE_SHA256;
+pub use sources::DEFAULT_SOURCES;
 pub use test_run::{TestRunner, TestVerdict};

@@ -29,6 +29,9 @@ pub enum Family {
 }
 
 impl Family {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
     /// The senders' address.
     pub fn sender(self) -> IpAddr {
         self.of(SENDERS)

@@ -38,6 +38,7 @@ fn class(claim: &Claim) -> Class {
         rate: BitsPerSecond(claim.guarantee),
         ceil: claim.ceil.map(BitsPerSecond),
         group: None,
+        per_source: None,
         burst: Nanoseconds::from_millis(20),
         weight: claim.weight,
         cpus: None,

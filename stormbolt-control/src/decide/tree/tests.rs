@@ -96,6 +96,7 @@ fn class(priority: u8, rate: u64, ceil: Option<u64>, weight: u32, group: Option<
         burst: Nanoseconds::from_millis(20),
         weight,
         cpus: None,
+        per_source: None,
         treatment: crate::policy::Treatment::default(),
     }
 }

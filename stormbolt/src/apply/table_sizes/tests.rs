@@ -94,6 +94,7 @@ fn each_wish_that_is_not_met_is_noticed_by_itself() {
     let there = FixedSizes {
         bytes: 1 << 20,
         flows: 512,
+        sources: 512,
         cells: CellLayout::with_room_for(16, 2),
     };
     let noticed = |tables: &str| {
@@ -107,10 +108,8 @@ fn each_wish_that_is_not_met_is_noticed_by_itself() {
     let both = noticed(&[memory, flows].concat());
     assert_eq!(both, [noticed(memory), noticed(flows)].concat());
     assert_eq!(both.len(), 2);
-    assert_eq!(
-        noticed("classes = 17\ninterfaces = 3\nflows = 512").len(),
-        2
-    );
+    let three = noticed("classes = 17\ninterfaces = 3\nsources = 600\nflows = 512");
+    assert_eq!(three.len(), 3);
     assert_eq!(
         noticed("classes = 16\ninterfaces = 2\nflows = 512").len(),
         0

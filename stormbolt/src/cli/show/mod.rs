@@ -5,6 +5,7 @@ mod cpus;
 mod interfaces;
 mod rules;
 mod sets;
+mod sources;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,7 @@ use serde::de::DeserializeOwned;
 use super::exit::Exit;
 use super::output::{Format, Output, Style};
 use crate::api::client::Client;
-use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Sets, Status};
+use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Sets, Sources, Status};
 
 /// Shows what the daemon does and sees.
 #[derive(Debug, clap::Args)]
@@ -60,6 +61,15 @@ enum Subject {
     #[command(after_long_help = "Example:\n  sudo stormbolt show sets")]
     Sets(How),
 
+    /// The sources that were refused most, in classes with a limit on each source.
+    #[command(
+        long_about = "The sources that were refused most because they sent more than each source of their class \
+            may (`per-source` in the policy file), the largest first; and what was refused of each such class \
+            altogether. The memory for sources is bounded: of one that was refused little, some may be missing.",
+        after_long_help = "Example:\n  sudo stormbolt show sources --watch"
+    )]
+    Sources(How),
+
     /// The CPUs: where packets arrive, and where they are steered to.
     #[command(after_long_help = "Example:\n  sudo stormbolt show cpus --watch")]
     Cpus(How),
@@ -96,6 +106,7 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
         Subject::Classes(how) => show::<Classes>(how, &client, output),
         Subject::Rules(how) => show::<Rules>(how, &client, output),
         Subject::Sets(how) => show::<Sets>(how, &client, output),
+        Subject::Sources(how) => show::<Sources>(how, &client, output),
         Subject::Cpus(how) => show::<Cpus>(how, &client, output),
     }?;
     Ok(Exit::Done)

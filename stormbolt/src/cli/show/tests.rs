@@ -125,3 +125,26 @@ fn colour_marks_what_was_dropped_and_changes_no_letter() {
         fake::classes().table(PLAIN).lines().collect::<Vec<_>>()
     );
 }
+
+#[test]
+fn sources_are_shown_below_their_classes() {
+    let expected = [
+        "class  interface    each  refused  bytes  forgotten",
+        "bulk   eth0       50Mbit      3 k   3 MB          0",
+        "",
+        "source         class  interface  refused   bytes    last",
+        "192.0.2.7      bulk   eth0           2 k    2 MB  2s ago",
+        "2001:db8::/64  bulk   eth0           900  900 kB  2s ago",
+    ];
+    assert_shows(&fake::sources(), &expected);
+}
+
+#[test]
+fn where_no_class_has_a_limit_on_sources_that_is_said() {
+    let mut sources = fake::sources();
+    sources.classes.clear();
+    assert_shows(
+        &sources,
+        &["no class has a limit on each source (`per-source`)"],
+    );
+}

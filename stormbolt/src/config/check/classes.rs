@@ -7,6 +7,7 @@ use stormbolt_control::policy::{Class, CpuSet, Interface};
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
 use super::interfaces::rate;
+use super::per_source::{check_number, per_source};
 use super::treatment::treatment;
 use crate::config::diagnostic::{Problem, Problems};
 use crate::config::document::ClassEntry;
@@ -38,6 +39,7 @@ pub(super) fn classes(
         .map(|entry| class(entry, &links, problems))
         .collect();
     check_cpu_sets(entries, &classes, problems);
+    check_number(entries, &classes, problems);
     classes
 }
 
@@ -84,6 +86,7 @@ fn class(entry: &ClassEntry, links: &Links, problems: &mut Problems) -> Class {
         burst: burst.unwrap_or(DEFAULT_BURST),
         weight,
         cpus: entry.cpus.as_ref().and_then(|list| cpus(list, problems)),
+        per_source: per_source(&entry.per_source, problems),
         treatment: treatment(entry, problems),
     }
 }

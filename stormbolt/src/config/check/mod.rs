@@ -8,6 +8,7 @@ mod groups;
 mod guarantees;
 mod interfaces;
 mod one_rule;
+mod per_source;
 mod policy;
 mod prefix_list;
 mod rules;

@@ -1,6 +1,7 @@
 //! How large the tables in the kernel are.
 
 use stormbolt_common::limits::{MAX_CLASSES, MAX_INTERFACES};
+use stormbolt_common::source::MAX_SOURCES;
 use stormbolt_control::policy::TableWishes;
 
 use crate::config::diagnostic::{Problem, Problems};
@@ -16,6 +17,7 @@ pub(super) fn table_wishes(entry: &TablesEntry, problems: &mut Problems) -> Tabl
         integer(key, field, 1..=max, problems)
     };
     TableWishes {
+        sources: number("sources", &entry.sources, MAX_SOURCES, problems),
         memory: table_memory(entry.memory.as_ref(), problems),
         flows: table_flows(entry.flows.as_ref(), problems),
         classes: number("classes", &entry.classes, MAX_CLASSES, problems),

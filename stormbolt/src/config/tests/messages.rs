@@ -49,7 +49,7 @@ fn unknown_keys_are_shown_with_what_was_probably_meant() {
     assert_eq!(
         class("quantum = 1"),
         "11:1: error: unknown key `quantum` in `[class.a]`; the keys here are priority, rate, \
-         ceil, burst, weight, cpus, ecn, retransmit-ahead, dscp, packet-rate, shadow, group [quantum]"
+         ceil, burst, weight, cpus, ecn, retransmit-ahead, dscp, packet-rate, shadow, per-source, per-source-burst, per-source-ipv4-prefix, per-source-ipv6-prefix, group [quantum]"
     );
     assert_eq!(
         one("[sets.office]\n"),
@@ -191,7 +191,7 @@ fn flows_are_none_or_a_power_of_two_within_bounds() {
     );
     assert_eq!(
         one("[tables]\nsize = 256\n"),
-        "9:1: error: unknown key `size` in `[tables]`; the keys here are memory, flows, classes, interfaces [size]"
+        "9:1: error: unknown key `size` in `[tables]`; the keys here are memory, flows, sources, classes, interfaces [size]"
     );
 }
 
@@ -411,4 +411,22 @@ fn what_a_class_does_with_its_packets_has_bounds() {
     );
     assert!(message("dscp = 64").starts_with("11:8: error: "));
     assert!(message("dscp = \"eff\"").contains("ef"));
+}
+
+#[test]
+fn keys_about_sources_need_a_rate_and_bounds() {
+    let class = |keys: &str| one(&format!("[class.a]\n{keys}\n"));
+    assert_eq!(
+        class("per-source-burst = \"1s\""),
+        "9:20: error: there is no `per-source` that this could be about; give each source a rate, like \
+         `per-source = \"50Mbit\"` [\"1s\"]"
+    );
+    assert_eq!(
+        class("per-source = \"1Mbit\"\nper-source-burst = \"5ms\""),
+        "10:20: error: per-source-burst `5ms` is out of bounds; it is from 20ms to 10s [\"5ms\"]"
+    );
+    assert_eq!(
+        class("per-source = \"1Mbit\"\nper-source-ipv4-prefix = 33"),
+        "10:26: error: `per-source-ipv4-prefix` must be an integer from 1 to 32 [33]"
+    );
 }

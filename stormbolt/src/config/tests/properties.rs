@@ -12,15 +12,15 @@ use proptest::sample::select;
 use stormbolt_control::policy::{
     Accepts, Action, Addresses, AttachMode, Class, CpuSet, Failsafe, FailsafeMode, FragmentMatch,
     Group, Interface, Law, Malformed, Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
-    Treatment,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
+use super::class_parts::{per_source, treatment};
 use super::table_wishes::tables;
 use crate::config::{parse, parse_rule, render, rule_to_toml, to_toml};
 
 const EXAMPLE: &str = include_str!("../../../../docs/examples/game-server.toml");
-const CAPACITY: u64 = 100_000_000_000;
+pub(super) const CAPACITY: u64 = 100_000_000_000;
 const SETS: usize = 3;
 
 /// Pieces that mean something in a policy, so that mutations get past the syntax.
@@ -272,39 +272,20 @@ fn class(name: String) -> impl Strategy<Value = Class> {
         burst,
         1..=1000_u32,
         of(cpus),
-        treatment(),
+        (of(per_source()), treatment()),
     )
         .prop_map(
-            move |(priority, rate, ceil, burst, weight, cpus, treatment)| Class {
+            move |(priority, rate, ceil, burst, weight, cpus, (per_source, treatment))| Class {
                 name: name.clone(),
                 priority,
                 rate: BitsPerSecond(rate),
                 ceil: ceil.map(|ceil| BitsPerSecond(ceil.max(rate))),
                 group: None,
+                per_source,
                 burst: Nanoseconds(burst),
                 weight,
                 cpus,
                 treatment,
-            },
-        )
-}
-
-fn treatment() -> impl Strategy<Value = Treatment> {
-    let ahead = of((0..=1_000_u64).prop_map(Nanoseconds::from_millis));
-    (
-        any::<bool>(),
-        ahead,
-        of(0..64_u8),
-        any::<bool>(),
-        of(4..=10_000_000_u32),
-    )
-        .prop_map(
-            |(ecn, retransmit_ahead, dscp, shadow, packet_rate)| Treatment {
-                ecn,
-                retransmit_ahead,
-                dscp,
-                shadow,
-                packet_rate,
             },
         )
 }

@@ -4,6 +4,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use stormbolt_common::limits::{MAX_CLASSES, MAX_INTERFACES};
+use stormbolt_common::source::MAX_SOURCES;
 use stormbolt_control::policy::TableWishes;
 
 use crate::config::units::{TABLE_FLOWS, TABLE_MEMORY};
@@ -19,9 +20,10 @@ prop_compose! {
     pub(super) fn tables()(
         memory in of(TABLE_MEMORY),
         flows in of(table_flows()),
+        sources in of(1..=MAX_SOURCES),
         classes in of(1..=MAX_CLASSES),
         interfaces in of(1..=MAX_INTERFACES),
     ) -> TableWishes {
-        TableWishes { memory, flows, classes, interfaces }
+        TableWishes { memory, flows, sources, classes, interfaces }
     }
 }

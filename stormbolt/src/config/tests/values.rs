@@ -5,8 +5,10 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use stormbolt_common::limits::MAX_CLASSES;
 use stormbolt_control::policy::{
-    Accepts, Action, FragmentMatch, Policy, Range, Set, TcpFlagsMatch,
+    Accepts, Action, FragmentMatch, PerSource, Policy, Range, Set, TcpFlagsMatch,
 };
+
+use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
 use super::{around, one};
 use crate::config::parse;
@@ -279,4 +281,34 @@ fn classes_and_interfaces_keep_the_order_of_the_file() {
             .map(|link| link.name.as_str())
             .eq(["eth0", "a"])
     );
+}
+
+#[test]
+fn what_each_source_of_a_class_may_have_is_read_with_its_defaults() {
+    let per_source = |keys: &str| {
+        policy(&format!(
+            "[class.a]\n{keys}[[rule]]\nprotocol = \"udp\"\nclass = \"a\"\n"
+        ))
+        .classes[1]
+            .per_source
+    };
+    assert_eq!(per_source(""), None);
+    let by_default = PerSource {
+        rate: BitsPerSecond(50_000_000),
+        burst: Nanoseconds::from_millis(200),
+        ipv4_prefix: 32,
+        ipv6_prefix: 64,
+    };
+    assert_eq!(per_source("per-source = \"50Mbit\"\n"), Some(by_default));
+    let given = per_source(
+        "per-source = \"8kbit\"\nper-source-burst = \"20ms\"\nper-source-ipv4-prefix = 24\n\
+         per-source-ipv6-prefix = 48\n",
+    );
+    let expected = PerSource {
+        rate: BitsPerSecond(8_000),
+        burst: Nanoseconds::from_millis(20),
+        ipv4_prefix: 24,
+        ipv6_prefix: 48,
+    };
+    assert_eq!(given, Some(expected));
 }
