@@ -94,11 +94,27 @@ impl Engine {
         table_bytes: u64,
         watch: &mut dyn Watch,
     ) -> Result<Self, ApplyError> {
+        Self::start_for_cpus(policy, hash_seed, table_bytes, 0, watch)
+    }
+
+    /// The same with counters and leases for `cpus` CPUs, if this machine does not have more: a tick reads
+    /// and writes then what it does on a machine that has so many.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_for_cpus(
+        policy: Policy,
+        hash_seed: u64,
+        table_bytes: u64,
+        cpus: u32,
+        watch: &mut dyn Watch,
+    ) -> Result<Self, ApplyError> {
         let nothing = Policy::empty();
         let flows = policy.table_flows.unwrap_or(DEFAULT_FLOWS);
         let sizes = TableSizes {
             bytes: table_bytes.saturating_mul(2),
             flows,
+            cpus,
         };
         let datapath = Datapath::load(hash_seed, sizes)?;
         let mut engine = Self {
@@ -281,11 +297,10 @@ impl Engine {
     fn observe(&self, now: Nanoseconds) -> Observation {
         let classes = 0..self.policy.classes.len();
         let cells_of = |interface| {
-            let counters = |class| match self.numbers.cell(interface, class) {
-                Some(cell) => self.datapath.cell_counters(cell),
-                None => CellCounters::default(),
-            };
-            classes.clone().map(counters).collect()
+            let cells = classes
+                .clone()
+                .map(|class| self.numbers.cell(interface, class));
+            self.datapath.counters_of(&cells.collect::<Vec<_>>())
         };
         Observation {
             now,
