@@ -156,8 +156,10 @@ impl Loaded {
             .collect()
     }
 
-    /// Packets that each CPU has received since the program was loaded, as of the last tick.
-    pub fn received_by_cpu(&self) -> Vec<u64> {
+    /// Packets that each CPU has received since the program was loaded.
+    pub fn received_by_cpu(&mut self) -> Vec<u64> {
+        // They are read at a tick, whenever that is.
+        self.engine.tick(Nanoseconds(now_ns()));
         let cpus = self.engine.cpus().cpus;
         cpus.iter().map(|cpu| cpu.received_packets).collect()
     }
