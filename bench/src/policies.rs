@@ -106,6 +106,28 @@ pub(crate) fn held_to_with_burst(rate: BitsPerSecond, burst: Nanoseconds) -> Pol
     policy
 }
 
+/// A class of the highest priority with half of the capacity, for UDP to `port`, and one of the lowest for all
+/// else.
+pub(crate) fn with_priority_for(port: u16, capacity: BitsPerSecond) -> Policy {
+    const UDP: u8 = 17;
+    let wanted = RuleMatch {
+        protocol: Some(Accepts::any_of(vec![UDP])),
+        destination_port: ports(&(port..=port)),
+        ..RuleMatch::default()
+    };
+    let mut policy = policy(vec![wanted], Vec::new(), Then::Police);
+    for interface in &mut policy.interfaces {
+        interface.capacity = capacity;
+    }
+    policy.classes = classes(&policy, 2);
+    if let [first, last] = policy.classes.as_mut_slice() {
+        first.rate = BitsPerSecond(capacity.0 / 2);
+        last.priority = 7;
+    }
+    policy.default_class = 1;
+    policy
+}
+
 /// So many classes of one priority that share an interface, of all weights, some with a guarantee, spread over
 /// this many CPUs. No rule leads to them.
 pub(crate) fn with_classes_that_compete(
