@@ -214,6 +214,7 @@ fn all_cases_are_there_that_have_a_target_or_are_compared_with_one() {
             "full-1k-rules",
             "peer-xdp-filter",
             "veth-drop-all",
+            "veth-drop-all-with-a-look",
             "veth-drop-1k-rules",
             "priority-under-flood",
             "peer-none",

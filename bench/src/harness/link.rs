@@ -192,20 +192,32 @@ impl Link {
     }
 }
 
-/// The program that drops every frame at once, on a link's receiving end.
+/// A program that drops every frame, on a link's receiving end.
 pub struct DropAll {
     _ebpf: Ebpf,
 }
 
 impl DropAll {
-    /// Attaches the program.
+    /// Attaches one that drops frames at once.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn attach(link: &Link) -> Result<Self> {
+        Self::attach_program(link, "empty")
+    }
+
+    /// Attaches one that reads a word of the frame before.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn attach_with_a_look(link: &Link) -> Result<Self> {
+        Self::attach_program(link, "look")
+    }
+
+    fn attach_program(link: &Link, name: &'static str) -> Result<Self> {
         let mut ebpf = EbpfLoader::new().load(object::programs())?;
-        drop(load_program(&mut ebpf, "empty")?);
-        link.attach(xdp_program(&mut ebpf, "empty")?)?;
+        drop(load_program(&mut ebpf, name)?);
+        link.attach(xdp_program(&mut ebpf, name)?)?;
         Ok(Self { _ebpf: ebpf })
     }
 }

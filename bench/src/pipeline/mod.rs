@@ -21,12 +21,17 @@ const RULES: usize = 1000;
 
 fn measure(run: &mut Run<'_, '_>) -> Result<()> {
     every_stage(run)?;
-    let dropped = Case {
+    let with_a_look = Case {
+        name: "veth-drop-all-with-a-look",
+        dropper: Dropper::EverythingWithALook,
+        traffic: Traffic::Filters(RULES),
+    };
+    let by_rules = Case {
         name: "veth-drop-1k-rules",
         dropper: Dropper::Rules,
         traffic: Traffic::Filters(RULES),
     };
-    real_frames::measure(run, &[dropped])?;
+    real_frames::measure(run, &[with_a_look, by_rules])?;
     priority::measure(run)
 }
 
