@@ -65,7 +65,7 @@ pub fn udp_frame(
         destination.port().to_be_bytes(),
     ]
     .concat();
-    let checksum = internet_checksum(&[ip_header, &[UDP, 0], &addresses].concat());
+    let checksum = internet_checksum(&[ip_header, &[UDP], &addresses].concat());
     let after = rest.get(1 + checksum_offset + addresses.len() + ports.len()..);
     [
         &to[..],

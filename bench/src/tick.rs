@@ -85,6 +85,12 @@ struct Subject {
 impl Subject {
     fn new(case: Case, engine: Loaded, cpus: usize) -> Result<Self> {
         let counters = engine.counters()?;
+        ensure!(
+            counters.cpus() >= case.cpus,
+            "{}: there are counters for {} CPUs only",
+            case.name,
+            counters.cpus()
+        );
         let of_cpu = vec![ClassCell::default(); usize::try_from(case.classes)?];
         Ok(Self {
             case,

@@ -8,12 +8,13 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_common::steer::entry_for_cpu;
 use stormbolt_control::compile::{Input, Patient, Watch};
 use stormbolt_control::controller::{Command, Controller};
-use stormbolt_control::observe::{CellCounters, Observation};
+use stormbolt_control::observe::CellCounters;
 use stormbolt_control::policy::{AttachMode, FailsafeMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
 
 use super::error::ApplyError;
 use super::memory::TableMemory;
+use super::observe::Received;
 use super::plan::{Numbers, Terms, rate_entry, rule_entries, tables};
 use super::table_sizes::FixedSizes;
 use crate::causes::with_causes;
@@ -51,25 +52,6 @@ pub(super) struct Baselines {
     /// By position in the policy.
     pub(super) rules: Vec<PacketCounter>,
     pub(super) outcomes: BTreeMap<(String, Outcome), PacketCounter>,
-}
-
-/// Packets per CPU at the last two ticks.
-pub(super) struct Received {
-    pub(super) at: Nanoseconds,
-    pub(super) packets: Vec<u64>,
-    pub(super) per_second: Vec<u64>,
-}
-
-impl Received {
-    /// What there is before the first tick.
-    fn nothing(cpus: u32) -> Self {
-        let none = vec![0; usize::try_from(cpus).unwrap_or(0)];
-        Self {
-            at: Nanoseconds::default(),
-            packets: none.clone(),
-            per_second: none,
-        }
-    }
 }
 
 impl Engine {
@@ -294,26 +276,6 @@ impl Engine {
             .collect()
     }
 
-    fn observe(&self, now: Nanoseconds) -> Observation {
-        let classes = 0..self.policy.classes.len();
-        let cells_of = |interface| {
-            let cells = classes
-                .clone()
-                .map(|class| self.numbers.cell(interface, class));
-            self.datapath.counters_of(&cells.collect::<Vec<_>>())
-        };
-        Observation {
-            now,
-            cells: (0..self.policy.interfaces.len()).map(cells_of).collect(),
-            slot_packets: self
-                .numbers
-                .cpu_sets
-                .iter()
-                .map(|&cpu_set| self.datapath.slot_packets(cpu_set))
-                .collect(),
-        }
-    }
-
     fn carry_out(&self, command: Command) {
         match command {
             Command::SetRate {
@@ -478,38 +440,9 @@ impl Engine {
             outcomes,
         };
     }
-
-    fn measure_cpus(&mut self, now: Nanoseconds) {
-        let counters = self
-            .datapath
-            .received_packets(stormbolt_common::limits::MAX_INTERFACES);
-        let packets: Vec<u64> = counters.iter().map(|counter| counter.packets).collect();
-        let span = now.since(self.received.at);
-        let before = self
-            .received
-            .packets
-            .iter()
-            .copied()
-            .chain(std::iter::repeat(0));
-        let per_second = packets
-            .iter()
-            .zip(before)
-            .map(|(&packets, before)| per_second(packets.wrapping_sub(before), span))
-            .collect();
-        self.received = Received {
-            at: now,
-            packets,
-            per_second,
-        };
-    }
 }
 
 /// Generations count up, skip zero and keep alternating between the two slots.
 fn next_generation(generation: u32) -> u32 {
     generation.checked_add(1).unwrap_or(2)
-}
-
-fn per_second(count: u64, span: Nanoseconds) -> u64 {
-    let scaled = u128::from(count) * 1_000_000_000 / u128::from(span.0.max(1));
-    u64::try_from(scaled).unwrap_or(u64::MAX)
 }
