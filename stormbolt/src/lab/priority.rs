@@ -39,6 +39,17 @@ pub fn prefer() -> io::Result<()> {
     }
 }
 
+/// Lets the calling thread, and all threads that it starts from now on, go first among the ordinary threads of
+/// their CPU.
+///
+/// # Errors
+///
+/// Without `CAP_SYS_NICE`.
+pub fn go_first() -> io::Result<()> {
+    // Zero stands for the calling thread.
+    put_first(Pid::from_raw(0))
+}
+
 /// Lets the calling thread run whenever it wants to, before all ordinary threads of its CPU: for one that does
 /// little, and that now. Threads that it starts are ordinary ones.
 ///

@@ -120,7 +120,11 @@ impl Sender {
                     join(watching)
                 }
                 Self::Socket { options, .. } => {
-                    let sender = UdpSender::start(link.senders(), options)?;
+                    let start = || {
+                        lab::go_first().context("cannot go first")?;
+                        Ok(UdpSender::start(link.senders(), options)?)
+                    };
+                    let sender = join(spawn(scope, start))?;
                     let marks = join(watching);
                     drop(sender);
                     marks
@@ -148,6 +152,8 @@ impl OnCpu {
 
     fn send(&mut self, link: &Link, frames: u32) -> Result<()> {
         lab::keep_to([self.cpu]).context("cannot stay on one CPU")?;
+        // Any pause that is longer than the burst is seen as rate that was not used.
+        lab::go_first().context("cannot go first")?;
         self.flood.send_frames(link, frames)
     }
 }
