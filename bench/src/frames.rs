@@ -4,9 +4,11 @@
 //! (ICMP: type, code and checksum), bytes 4 and 5 are UDP's length and lie in TCP's sequence
 //! number, bytes 12 and 13 are TCP's header length and flags.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddrV4};
 
-use stormbolt_common::bench::{FRAME_BYTES_V4, FRAME_BYTES_V6, HeaderV4, HeaderV6, IP_OFFSET};
+use stormbolt_common::bench::{
+    FRAME_BYTES_V4, FRAME_BYTES_V6, HeaderV4, HeaderV6, IP_OFFSET, PROTOCOL_OFFSET_V4,
+};
 use xtask::rulesets::{Header, IpVersion};
 
 /// Bytes from the transport header on.
@@ -16,6 +18,8 @@ const _: () = assert!(
     FRAME_BYTES_V4 == IP_OFFSET + 20 + TRANSPORT && FRAME_BYTES_V6 == IP_OFFSET + 40 + TRANSPORT
 );
 
+/// UDP's number.
+const UDP: u8 = 17;
 /// ICMP's and ICMPv6's number, and what their packets are here: echo requests.
 const ICMP: (u8, u8) = (1, 8);
 const ICMPV6: (u8, u8) = (58, 128);
@@ -40,6 +44,54 @@ pub fn template(version: IpVersion) -> Vec<u8> {
     transport[13] = 0x10;
     let addresses = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
     [&addresses[..], &ether_type, &ip_header, &transport].concat()
+}
+
+/// Where the source port stands in a frame without options.
+pub const SOURCE_PORT: u32 = 34;
+
+/// A UDP frame with all that a host looks at before it takes it in; without a UDP checksum (RFC 768).
+pub fn udp_frame(
+    to: [u8; 6],
+    from: [u8; 6],
+    source: SocketAddrV4,
+    destination: SocketAddrV4,
+) -> Vec<u8> {
+    let template = template(IpVersion::V4);
+    let (before, rest) = template.split_at(PROTOCOL_OFFSET_V4);
+    let (ip_header, checksum_offset) = (before.get(IP_OFFSET..).unwrap_or_default(), 2);
+    let addresses = [source.ip().octets(), destination.ip().octets()].concat();
+    let ports = [
+        source.port().to_be_bytes(),
+        destination.port().to_be_bytes(),
+    ]
+    .concat();
+    let checksum = internet_checksum(&[ip_header, &[UDP], &addresses].concat());
+    let after = rest.get(1 + checksum_offset + addresses.len() + ports.len()..);
+    [
+        &to[..],
+        &from,
+        before.get(2 * to.len()..).unwrap_or_default(),
+        &[UDP],
+        &checksum,
+        &addresses,
+        &ports,
+        after.unwrap_or_default(),
+    ]
+    .concat()
+}
+
+/// RFC 1071, over a header without its checksum.
+fn internet_checksum(header: &[u8]) -> [u8; 2] {
+    let words = header.chunks(2).map(|pair| match *pair {
+        [high, low] => u32::from(u16::from_be_bytes([high, low])),
+        [high] => u32::from(high) << 8,
+        _ => 0,
+    });
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    (!u16::try_from(sum).unwrap_or(0)).to_be_bytes()
 }
 
 /// What the front writes for an IPv4 header; none for another version.
@@ -84,9 +136,7 @@ fn words<const N: usize>(addresses: impl Iterator<Item = u8>, header: &Header) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stormbolt_common::bench::{
-        PROTOCOL_OFFSET_V4, PROTOCOL_OFFSET_V6, SOURCE_OFFSET_V4, SOURCE_OFFSET_V6,
-    };
+    use stormbolt_common::bench::{PROTOCOL_OFFSET_V6, SOURCE_OFFSET_V4, SOURCE_OFFSET_V6};
 
     fn header(source: &str, destination: &str, protocol: u8) -> Header {
         Header {
@@ -144,6 +194,19 @@ mod tests {
         assert_eq!(frame(IpVersion::V4, &words)[34..38], [8, 0, 0, 0]);
         let words = header_v6(&header("::1", "::2", 58)).unwrap();
         assert_eq!(frame(IpVersion::V6, &words)[54..58], [128, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_udp_frame_has_the_checksum_that_hosts_want() {
+        let socket = |text: &str| text.parse().unwrap();
+        let frame = udp_frame([1; 6], [2; 6], socket("192.0.2.1:5"), socket("192.0.2.2:6"));
+        assert_eq!(frame.len(), FRAME_BYTES_V4);
+        assert_eq!(frame[..12], [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
+        // With its checksum, a header adds up to nothing (RFC 1071).
+        assert_eq!(internet_checksum(&frame[14..34]), [0, 0]);
+        assert_eq!(frame[23], UDP);
+        assert_eq!(frame[26..38], [192, 0, 2, 1, 192, 0, 2, 2, 0, 5, 0, 6]);
+        assert_eq!(frame[38..40], [0, TRANSPORT_BYTES]);
     }
 
     #[test]

@@ -17,8 +17,10 @@ mod rounds;
 mod run;
 mod sources;
 pub mod stats;
+mod tick;
 
 pub use classify::CLASSIFY;
 pub use pipeline::PIPELINE;
 pub use rate::RATE;
 pub use run::{Benchmark, Options};
+pub use tick::TICK;

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
 use stormbolt_bench::report::Report;
-use stormbolt_bench::{CLASSIFY, Options, PIPELINE, RATE};
+use stormbolt_bench::{CLASSIFY, Options, PIPELINE, RATE, TICK};
 
 /// Measures StormBolt's data path and its peers on this machine.
 ///
@@ -25,6 +25,8 @@ enum Bench {
     Pipeline(Args),
     /// Rates: how exactly they are held, beside peers, and what that costs a packet.
     Rate(Args),
+    /// The controller: what an interval takes the daemon.
+    Tick(Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -64,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         Bench::Classify(args) => (CLASSIFY, args),
         Bench::Pipeline(args) => (PIPELINE, args),
         Bench::Rate(args) => (RATE, args),
+        Bench::Tick(args) => (TICK, args),
     };
     let mut out = io::stdout().lock();
     if args.list {

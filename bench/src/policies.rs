@@ -106,6 +106,83 @@ pub(crate) fn held_to_with_burst(rate: BitsPerSecond, burst: Nanoseconds) -> Pol
     policy
 }
 
+/// A class of the highest priority with half of the capacity, for UDP to `port`, and one of the lowest for all
+/// else.
+pub(crate) fn with_priority_for(port: u16, capacity: BitsPerSecond) -> Policy {
+    const UDP: u8 = 17;
+    let wanted = RuleMatch {
+        protocol: Some(Accepts::any_of(vec![UDP])),
+        destination_port: ports(&(port..=port)),
+        ..RuleMatch::default()
+    };
+    let mut policy = policy(vec![wanted], Vec::new(), Then::Police);
+    for interface in &mut policy.interfaces {
+        interface.capacity = capacity;
+    }
+    policy.classes = classes(&policy, 2);
+    if let [first, last] = policy.classes.as_mut_slice() {
+        first.rate = BitsPerSecond(capacity.0 / 2);
+        last.priority = 7;
+    }
+    policy.default_class = 1;
+    policy
+}
+
+/// So many classes of one priority that share an interface, of all weights, some with a guarantee, spread over
+/// this many CPUs. No rule leads to them.
+pub(crate) fn with_classes_that_compete(
+    count: u32,
+    capacity: u64,
+    interval: Nanoseconds,
+    cpus: usize,
+) -> Policy {
+    let mut policy = policy(Vec::new(), Vec::new(), Then::Steer(cpus));
+    for interface in &mut policy.interfaces {
+        interface.capacity = BitsPerSecond(capacity);
+    }
+    policy.interval = interval;
+    policy.classes = classes(&policy, count);
+    for (number, class) in (0..).zip(&mut policy.classes) {
+        class.weight = 1 + number % 7;
+        class.rate = BitsPerSecond(if number.is_multiple_of(4) {
+            capacity / 8 / u64::from(count)
+        } else {
+            0
+        });
+    }
+    policy
+}
+
+/// One rule for the sources in each of the prefixes, each of which puts packets into one of so many classes
+/// with nothing like an order, which are spread over this many CPUs.
+///
+/// The capacity is such that each of the classes has a rate of its own that nothing here reaches, the same
+/// however many there are.
+pub(crate) fn of_subscribers(prefixes: &[IpNet], count: u32, cpus: usize) -> Policy {
+    const EACH: u64 = 1_000_000_000;
+    let mut policy = of_sources(prefixes, Then::Steer(cpus));
+    for interface in &mut policy.interfaces {
+        interface.capacity = BitsPerSecond(u64::from(count) * EACH);
+    }
+    policy.classes = classes(&policy, count);
+    for (number, rule) in (0_u64..).zip(&mut policy.rules) {
+        // The middle of a product is what is most like random.
+        let class = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % u64::from(count.max(1));
+        Arc::make_mut(rule).action = Action::Class(usize::try_from(class).unwrap_or(0));
+    }
+    policy
+}
+
+/// So many classes like those of `policy`.
+fn classes(policy: &Policy, count: u32) -> Vec<Class> {
+    let like = policy.classes.iter().cycle();
+    let classes = (1..=count).zip(like).map(|(number, like)| Class {
+        name: format!("class {number}"),
+        ..like.clone()
+    });
+    classes.collect()
+}
+
 /// `policy` on another interface, in native mode.
 pub(crate) fn on(mut policy: Policy, interface: &str) -> Policy {
     for one in &mut policy.interfaces {

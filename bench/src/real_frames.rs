@@ -36,6 +36,8 @@ pub(crate) struct Case {
 pub(crate) enum Dropper {
     /// A program that looks at nothing.
     Everything,
+    /// A program that looks at the source address and drops whatever it is.
+    EverythingWithALook,
     /// StormBolt, by one rule with a set.
     Set,
     /// StormBolt, by many rules.
@@ -50,7 +52,7 @@ impl Dropper {
     /// What to install for it.
     const fn package(self) -> &'static str {
         match self {
-            Self::Everything | Self::Set | Self::Rules => "StormBolt",
+            Self::Everything | Self::EverythingWithALook | Self::Set | Self::Rules => "StormBolt",
             Self::Nft(_) => "nftables",
             Self::XdpFilter => "xdp-tools",
         }
@@ -265,6 +267,7 @@ impl Drawn {
         };
         match dropper {
             Dropper::Everything => Ok(Some(peer(DropAll::attach(link)?))),
+            Dropper::EverythingWithALook => Ok(Some(peer(DropAll::attach_with_a_look(link)?))),
             Dropper::Set => stormbolt(of_set(&self.prefixes, Then::Drop, Then::Pass)),
             Dropper::Rules if self.filters.is_empty() => {
                 stormbolt(of_sources(&self.prefixes, Then::Drop))

@@ -14,7 +14,7 @@ use std::thread;
 use serde_json::Value;
 use stormbolt::lab::require_root;
 use stormbolt_bench::report::Report;
-use stormbolt_bench::{Benchmark, CLASSIFY, Options, PIPELINE, RATE};
+use stormbolt_bench::{Benchmark, CLASSIFY, Options, PIPELINE, RATE, TICK};
 
 /// The cases and metrics that come out, each as `case metric`, when only these cases are wanted.
 fn measured(benchmark: Benchmark, name: &str, cases: &[&str]) -> BTreeSet<String> {
@@ -123,30 +123,55 @@ fn every_kind_of_case_is_measured() {
         );
     }
 
-    let found = measured(PIPELINE, "pipeline", &["full-1k-rules", "veth-drop-1k"]);
+    let cases = ["full-1k-rules", "veth-drop-1k", "priority-under", "peer-n"];
+    let found = measured(PIPELINE, "pipeline", &cases);
 
     assert_measured(&found, &["full-1k-rules over_empty"]);
     if has_link {
         assert_measured(
             &found,
-            &["veth-drop-1k-rules cost rate relative_to_drop_all"],
+            &[
+                "veth-drop-1k-rules cost rate relative_to_drop_all",
+                "priority-under-flood loss flood",
+                "peer-none loss flood",
+            ],
         );
     }
+    if has_link && is_installed("nft") {
+        assert_measured(&found, &["peer-nft-limit loss flood"]);
+    }
 
-    let cases = ["police-stage", "udp-10m", "peer-nft-limit-10m"];
-    let found = measured(RATE, "rate", &cases);
+    let cases = ["police-stage", "classes-1k", "udp-10m"];
+    let peers = ["peer-nft-limit-10m", "peer-htb-10m", "peer-tbf-10m"];
+    let found = measured(RATE, "rate", &[&cases[..], &peers].concat());
     let ratios = "passed_over_target passed_over_target_first_second \
                   passed_over_target_least_100ms passed_over_target_most_100ms";
-    assert_measured(&found, &["police-stage cost"]);
+    assert_measured(&found, &["police-stage cost", "classes-1k over_empty"]);
     if has_link {
         assert_measured(
             &found,
-            &["police-stage-2cpu cost", &format!("udp-10m {ratios}")],
+            &[
+                "police-stage-2cpu cost",
+                &format!("udp-10m {ratios}"),
+                &format!("udp-10m-2cpu {ratios}"),
+            ],
+        );
+    }
+    if has_link && is_installed("tc") {
+        assert_measured(
+            &found,
+            &[
+                &format!("peer-htb-10m {ratios}"),
+                &format!("peer-tbf-10m {ratios}"),
+            ],
         );
     }
     if has_link && is_installed("nft") {
         assert_measured(&found, &[&format!("peer-nft-limit-10m {ratios}")]);
     }
+
+    let found = measured(TICK, "tick", &["1000-classes"]);
+    assert_measured(&found, &["1000-classes-64-cpus p50 p99"]);
     assert_eq!(pins(), pinned, "maps or programs stay in /sys/fs/bpf");
 }
 
@@ -189,14 +214,36 @@ fn all_cases_are_there_that_have_a_target_or_are_compared_with_one() {
             "full-1k-rules",
             "peer-xdp-filter",
             "veth-drop-all",
-            "veth-drop-1k-rules"
+            "veth-drop-all-with-a-look",
+            "veth-drop-1k-rules",
+            "priority-under-flood",
+            "peer-none",
+            "peer-nft-limit",
         ]
     );
+    let names = RATE.cases().unwrap();
+    for rate in ["1m", "10m", "100m", "1g", "10g"] {
+        let peers = ["nft-limit", "htb", "tbf"].map(|peer| format!("peer-{peer}-{rate}"));
+        let cases = [format!("udp-{rate}"), format!("udp-{rate}-2cpu")];
+        for case in cases.iter().chain(&peers) {
+            assert!(names.contains(case), "no {case}");
+        }
+    }
+    for case in [
+        "police-stage",
+        "police-stage-2cpu",
+        "classes-1k",
+        "classes-100k",
+    ] {
+        assert!(names.iter().any(|name| name == case), "no {case}");
+    }
+    let names = TICK.cases().unwrap();
+    assert_eq!(names, ["1000-classes-64-cpus", "100000-classes"]);
 }
 
 #[test]
 fn no_two_cases_have_the_same_name() {
-    for benchmark in [CLASSIFY, PIPELINE, RATE] {
+    for benchmark in [CLASSIFY, PIPELINE, RATE, TICK] {
         let names = benchmark.cases().unwrap();
         let distinct: BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());

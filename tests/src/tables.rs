@@ -15,6 +15,7 @@ pub const TABLE_BYTES: u64 = 128 << 20;
 const BUDGET: u64 = TABLE_BYTES / 2;
 /// Table sizes of the data path in the kernel.
 pub const TABLE_SIZES: TableSizes = TableSizes {
+    cpus: 0,
     bytes: TABLE_BYTES,
     flows: 64,
     // Not the one that the object comes with.

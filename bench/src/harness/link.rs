@@ -1,6 +1,7 @@
-//! A veth pair whose receiving end has a kernel thread of its own, and what that thread has done.
+//! A veth pair, who receives what it carries, and what the receiver has done.
 
 use std::fs::{self, File};
+use std::net::IpAddr;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,6 +18,8 @@ use super::object;
 
 /// More than the lines about IP in `/proc/net/snmp`, which come first.
 const SNMP_BYTES: usize = 4096;
+/// Of addresses.
+const PREFIX_LENGTH: u8 = 24;
 
 /// A link between two namespaces of its own.
 pub struct Link {
@@ -24,7 +27,7 @@ pub struct Link {
     host: Namespace,
     sending: Interface,
     receiving: Interface,
-    /// The kernel threads that receive, by number.
+    /// The kernel threads that receive, by number; none where the senders' CPUs do.
     threads: Vec<u32>,
     /// The counters of the host's IP; read anew from its beginning every time.
     snmp: File,
@@ -59,6 +62,22 @@ impl Link {
     /// # Errors
     /// The kernel refuses, or cannot receive by threads.
     pub fn new(cpu: usize) -> Result<Self> {
+        let mut link = Self::with_queues(1)?;
+        link.receiving.receive_on(cpu)?;
+        link.threads = threads(link.name())?;
+        Ok(link)
+    }
+
+    /// Makes a link whose frames are received on the CPU that sends them, in turn with sending, a batch at a time: as
+    /// many CPUs as send receive at the same time. There are queues for `cpus` CPUs.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn received_by_senders(cpus: usize) -> Result<Self> {
+        Self::with_queues(u32::try_from(cpus)?)
+    }
+
+    fn with_queues(queues: u32) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         // The threads are found by name, which no other process's may be, and of which the kernel
         // keeps 15 bytes, `napi/` included.
@@ -66,20 +85,29 @@ impl Link {
         let name = format!("{:x}n{number}", std::process::id());
         let (senders, host) = (Namespace::new("senders")?, Namespace::new("host")?);
         let options = VethOptions {
-            queues: 1,
+            queues,
             ..VethOptions::default()
         };
         let (sending, receiving) = veth(&senders, "uplink", &host, &name, options)?;
         connect(&sending, &[], &receiving, &[])?;
-        receiving.receive_on(cpu)?;
         Ok(Self {
-            threads: threads(&name)?,
+            threads: Vec::new(),
             snmp: host.run(|| File::open("/proc/thread-self/net/snmp"))??,
             senders,
             host,
             sending,
             receiving,
         })
+    }
+
+    /// Gives both ends an address, for senders and receivers that are sockets.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn give_addresses(&self, sender: IpAddr, receiver: IpAddr) -> Result<()> {
+        let addresses = [sender, receiver].map(|address| [(address, PREFIX_LENGTH)]);
+        let [sender, receiver] = &addresses;
+        Ok(connect(&self.sending, sender, &self.receiving, receiver)?)
     }
 
     /// Where frames are sent from.
@@ -95,6 +123,16 @@ impl Link {
     /// Name of the receiving interface.
     pub fn name(&self) -> &str {
         self.receiving.name()
+    }
+
+    /// The sending interface.
+    pub fn sending(&self) -> &Interface {
+        &self.sending
+    }
+
+    /// The receiving interface.
+    pub fn receiving(&self) -> &Interface {
+        &self.receiving
     }
 
     /// Number of the sending interface.
@@ -154,20 +192,32 @@ impl Link {
     }
 }
 
-/// The program that drops every frame at once, on a link's receiving end.
+/// A program that drops every frame, on a link's receiving end.
 pub struct DropAll {
     _ebpf: Ebpf,
 }
 
 impl DropAll {
-    /// Attaches the program.
+    /// Attaches one that drops frames at once.
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn attach(link: &Link) -> Result<Self> {
+        Self::attach_program(link, "empty")
+    }
+
+    /// Attaches one that reads a word of the frame before.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn attach_with_a_look(link: &Link) -> Result<Self> {
+        Self::attach_program(link, "look")
+    }
+
+    fn attach_program(link: &Link, name: &'static str) -> Result<Self> {
         let mut ebpf = EbpfLoader::new().load(object::programs())?;
-        drop(load_program(&mut ebpf, "empty")?);
-        link.attach(xdp_program(&mut ebpf, "empty")?)?;
+        drop(load_program(&mut ebpf, name)?);
+        link.attach(xdp_program(&mut ebpf, name)?)?;
         Ok(Self { _ebpf: ebpf })
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that touches the kernel: loaded programs, their time and their memory.
 
 pub mod clock;
+mod counters;
 mod flood;
 mod front;
 mod link;
@@ -13,6 +14,7 @@ mod stormbolt;
 mod xdp_filter;
 
 pub use aya::programs::ProgramFd;
+pub use counters::Counters;
 pub use flood::Flood;
 pub use front::{Flows, Front};
 pub use link::{DropAll, Link, Received};

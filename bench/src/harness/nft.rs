@@ -42,6 +42,17 @@ impl Nft {
         Self::run(link, &table(link.name(), "", &rule))
     }
 
+    /// Lets nftables drop what exceeds a rate of all but UDP to `port`.
+    ///
+    /// # Errors
+    /// It refuses the rules.
+    pub fn limit_all_but(link: &Link, port: u16, bytes_per_second: u64) -> Result<Option<Self>> {
+        let rules = format!(
+            "udp dport {port} accept\nlimit rate over {bytes_per_second} bytes/second drop\n"
+        );
+        Self::run(link, &table(link.name(), "", &rules))
+    }
+
     fn run(link: &Link, rules: &str) -> Result<Option<Self>> {
         let mut command = link.host().command("nft");
         command.args(["-f", "-"]).stdin(Stdio::piped());

@@ -8,15 +8,20 @@ use aya::programs::{ProgramFd, loaded_programs};
 use stormbolt::apply::Engine;
 use stormbolt::lab::Namespace;
 use stormbolt_common::outcome::Outcome;
+use stormbolt_control::compile::Patient;
 use stormbolt_control::policy::Policy;
+use stormbolt_control::units::Nanoseconds;
 
 use super::clock::now_ns;
+use super::counters::Counters;
 use super::memory::memory_of;
 
 /// Memory for the rules of one policy: the daemon's default.
 const TABLE_BYTES: u64 = 128 << 20;
 /// The kernel's name of the program that takes a packet through all stages.
 pub const WHOLE_PROGRAM: &str = "stormbolt";
+/// The program that it goes over into, which counts.
+const RULES_PROGRAM: &str = "stormbolt_rules";
 /// The program that parses and classifies as that one does, and does nothing else.
 pub const CLASSIFYING_PROGRAM: &str = "explain";
 
@@ -57,8 +62,22 @@ impl Loaded {
     /// # Errors
     /// As [`Self::start`].
     pub fn start_in(namespace: Namespace, policy: Policy) -> Result<Self> {
+        Self::start_with(namespace, policy, 0)
+    }
+
+    /// Loads StormBolt as [`Self::start`] does, with counters for `cpus` CPUs, if this machine does not have
+    /// more.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_for_cpus(policy: Policy, cpus: u32) -> Result<Self> {
+        Self::start_with(Namespace::new("bench")?, policy, cpus)
+    }
+
+    fn start_with(namespace: Namespace, policy: Policy, cpus: u32) -> Result<Self> {
         let before = own_programs()?;
-        let engine = namespace.run(|| Engine::start(policy, 1, TABLE_BYTES))??;
+        let engine = namespace
+            .run(|| Engine::start_for_cpus(policy, 1, TABLE_BYTES, cpus, &mut Patient))??;
         let after = own_programs()?;
         let mut programs = BTreeMap::new();
         for info in loaded_programs() {
@@ -121,6 +140,37 @@ impl Loaded {
                 .map(|rule| rule.packets)
                 .collect(),
         }
+    }
+
+    /// One interval of the control line at time `now`.
+    pub fn tick(&mut self, now: Nanoseconds) {
+        self.engine.tick(now);
+    }
+
+    /// The rates in force, in bit/s, by class and on the only interface.
+    pub fn rates(&self) -> Vec<u64> {
+        let classes = self.engine.classes().classes;
+        classes
+            .iter()
+            .map(|one| one.rate_bits_per_second.0)
+            .collect()
+    }
+
+    /// Packets that each CPU has received since the program was loaded.
+    pub fn received_by_cpu(&mut self) -> Vec<u64> {
+        // They are read at a tick, whenever that is.
+        self.engine.tick(Nanoseconds(now_ns()));
+        let cpus = self.engine.cpus().cpus;
+        cpus.iter().map(|cpu| cpu.received_packets).collect()
+    }
+
+    /// The counters of classes and slots.
+    ///
+    /// # Errors
+    /// The kernel does not give them away.
+    pub fn counters(&self) -> Result<Counters> {
+        let cpus = u32::try_from(self.engine.cpus().cpus.len())?;
+        Counters::of(self.find(RULES_PROGRAM)?.1, cpus)
     }
 
     /// Memory of the programs' maps, those of the policy included, in bytes as the kernel counts

@@ -1,5 +1,6 @@
 //! The benchmark `rate`: how exactly classes are held to their rates, and what that costs a packet.
 
+mod classes;
 mod stage;
 mod tcp;
 mod udp;
@@ -13,6 +14,7 @@ pub const RATE: Benchmark = Benchmark::new("rate", measure);
 
 fn measure(run: &mut Run<'_, '_>) -> Result<()> {
     stage::measure(run)?;
+    classes::measure(run)?;
     udp::measure(run)?;
     tcp::measure(run)
 }

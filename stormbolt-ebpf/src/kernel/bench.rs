@@ -44,6 +44,16 @@ pub(crate) fn empty(_context: XdpContext) -> u32 {
     xdp_action::XDP_DROP
 }
 
+/// Drops what it has looked at, and looks at no more than one word: the least that any program does which treats
+/// frames by what they are.
+#[xdp]
+pub(crate) fn look(context: XdpContext) -> u32 {
+    match read::<4>(&context, SOURCE_OFFSET_V4) {
+        Some([0, 0, 0, 0]) => xdp_action::XDP_PASS,
+        Some(_) | None => xdp_action::XDP_DROP,
+    }
+}
+
 /// Sends the frame out of the device that the test run names.
 #[xdp]
 pub(crate) fn transmit(_context: XdpContext) -> u32 {

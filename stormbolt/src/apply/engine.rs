@@ -7,13 +7,14 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_common::steer::entry_for_cpu;
 use stormbolt_control::compile::{Input, Patient, Watch};
 use stormbolt_control::controller::{Command, Controller};
-use stormbolt_control::observe::{CellCounters, Observation};
+use stormbolt_control::observe::CellCounters;
 use stormbolt_control::policy::{AttachMode, FailsafeMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
 
-use super::baselines::{Baselines, Received};
+use super::baselines::Baselines;
 use super::error::ApplyError;
 use super::memory::TableMemory;
+use super::observe::Received;
 use super::plan::{Numbers, Terms, rate_entry, rule_entries, tables};
 use super::table_sizes::{FixedSizes, room_for};
 use crate::causes::with_causes;
@@ -67,6 +68,21 @@ impl Engine {
         table_bytes: u64,
         watch: &mut dyn Watch,
     ) -> Result<Self, ApplyError> {
+        Self::start_for_cpus(policy, hash_seed, table_bytes, 0, watch)
+    }
+
+    /// The same with counters and leases for `cpus` CPUs, if this machine does not have more: a tick reads
+    /// and writes then what it does on a machine that has so many.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_for_cpus(
+        policy: Policy,
+        hash_seed: u64,
+        table_bytes: u64,
+        cpus: u32,
+        watch: &mut dyn Watch,
+    ) -> Result<Self, ApplyError> {
         let nothing = Policy::empty();
         let flows = policy.tables.flows.unwrap_or(DEFAULT_FLOWS);
         let cells = room_for(&policy);
@@ -76,6 +92,7 @@ impl Engine {
             flows,
             cells,
             sources,
+            cpus,
         };
         let datapath = Datapath::load(hash_seed, sizes)?;
         let mut engine = Self {
@@ -267,27 +284,6 @@ impl Engine {
             .collect()
     }
 
-    fn observe(&self, now: Nanoseconds) -> Observation {
-        let classes = 0..self.policy.classes.len();
-        let cells_of = |interface| {
-            let counters = |class| match self.numbers.cell(interface, class) {
-                Some(cell) => self.datapath.cell_counters(cell),
-                None => CellCounters::default(),
-            };
-            classes.clone().map(counters).collect()
-        };
-        Observation {
-            now,
-            cells: (0..self.policy.interfaces.len()).map(cells_of).collect(),
-            slot_packets: self
-                .numbers
-                .cpu_sets
-                .iter()
-                .map(|&cpu_set| self.datapath.slot_packets(cpu_set))
-                .collect(),
-        }
-    }
-
     fn carry_out(&self, command: Command) {
         match command {
             Command::SetRate {
@@ -459,38 +455,9 @@ impl Engine {
             outcomes,
         };
     }
-
-    fn measure_cpus(&mut self, now: Nanoseconds) {
-        let counters = self
-            .datapath
-            .received_packets(stormbolt_common::limits::MAX_INTERFACES);
-        let packets: Vec<u64> = counters.iter().map(|counter| counter.packets).collect();
-        let span = now.since(self.received.at);
-        let before = self
-            .received
-            .packets
-            .iter()
-            .copied()
-            .chain(std::iter::repeat(0));
-        let per_second = packets
-            .iter()
-            .zip(before)
-            .map(|(&packets, before)| per_second(packets.wrapping_sub(before), span))
-            .collect();
-        self.received = Received {
-            at: now,
-            packets,
-            per_second,
-        };
-    }
 }
 
 /// Generations count up, skip zero and keep alternating between the two slots.
 fn next_generation(generation: u32) -> u32 {
     generation.checked_add(1).unwrap_or(2)
-}
-
-fn per_second(count: u64, span: Nanoseconds) -> u64 {
-    let scaled = u128::from(count) * 1_000_000_000 / u128::from(span.0.max(1));
-    u64::try_from(scaled).unwrap_or(u64::MAX)
 }

@@ -12,6 +12,7 @@ mod explain;
 mod headroom;
 mod ids;
 mod memory;
+mod observe;
 mod packet_words;
 mod plan;
 mod rule_numbers;

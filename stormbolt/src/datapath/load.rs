@@ -66,6 +66,8 @@ pub struct TableSizes {
     pub cells: CellLayout,
     /// Sources that have a bucket of their own; rounded up to a power of two.
     pub sources: u32,
+    /// CPUs that have counters and leases of their own, if this machine does not have more.
+    pub cpus: u32,
 }
 
 /// IPv4 flows that each CPU remembers where nobody says how many: two MiB of them.
@@ -88,7 +90,8 @@ impl Datapath {
     /// # Errors
     /// The kernel is too old, the caller lacks a capability, or memory is short.
     pub fn load(hash_seed: u64, sizes: TableSizes) -> Result<Self, DatapathError> {
-        let cpus = possible_cpus()?;
+        let possible_cpus = possible_cpus()?;
+        let cpus = possible_cpus.max(sizes.cpus);
         let block = u64::try_from(size_of::<Block>()).unwrap_or(1);
         let blocks = u32::try_from(sizes.bytes.div_ceil(block)).unwrap_or(MAX_BLOCKS);
         let blocks = blocks.clamp(1, MAX_BLOCKS).next_power_of_two();
@@ -98,7 +101,7 @@ impl Datapath {
         let tick_ns = tick_ns()?;
         let source_lines = source_lines(sizes.sources);
         let mut ebpf = EbpfLoader::new()
-            .map_max_entries(maps::CPUS, cpus)
+            .map_max_entries(maps::CPUS, possible_cpus)
             .map_max_entries(maps::LANES, cpus)
             .map_max_entries(maps::FLOWS, cpus.saturating_mul(lines))
             .map_max_entries(maps::DROPPED, cpus * DROPPED_LINES)

@@ -22,7 +22,7 @@ pub use error::LabError;
 pub use ethtool::Offload;
 pub use link::{Interface, InterfaceCounters, MacAddress, VethOptions, connect, veth};
 pub use namespace::Namespace;
-pub use priority::{keep_to, prefer};
+pub use priority::{go_first, keep_to, prefer, run_at_once};
 pub use root::require_root;
 pub use spawn::spawn_for_process_lifetime;
 pub use wakeful::Wakeful;

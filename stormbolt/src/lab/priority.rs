@@ -39,6 +39,35 @@ pub fn prefer() -> io::Result<()> {
     }
 }
 
+/// Lets the calling thread, and all threads that it starts from now on, go first among the ordinary threads of
+/// their CPU.
+///
+/// # Errors
+///
+/// Without `CAP_SYS_NICE`.
+pub fn go_first() -> io::Result<()> {
+    // Zero stands for the calling thread.
+    put_first(Pid::from_raw(0))
+}
+
+/// Lets the calling thread run whenever it wants to, before all ordinary threads of its CPU: for one that does
+/// little, and that now. Threads that it starts are ordinary ones.
+///
+/// # Errors
+///
+/// Without `CAP_SYS_NICE`.
+pub fn run_at_once() -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 1 };
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: the call reads `parameters`, which lives on, and numbers; 0 stands for the calling thread.
+    let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// Lets a thread go first among the ordinary threads of its CPU, much as an interrupt's work does.
 /// Real-time scheduling would be nearer to that, but would starve the kernel's own threads.
 pub(super) fn put_first(thread: Pid) -> io::Result<()> {

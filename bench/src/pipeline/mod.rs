@@ -1,5 +1,7 @@
 //! The benchmark `pipeline`: the way of a packet through all stages.
 
+mod priority;
+
 use anyhow::{Result, ensure};
 use stormbolt_common::bench::BENCH_HEADERS;
 use xtask::rulesets::{Family, IpVersion, filters, headers};
@@ -11,7 +13,7 @@ use crate::real_frames::{self, Case, Dropper, Traffic};
 use crate::rounds::{self, Meets, NEW_FLOWS, OVER_EMPTY, Subject};
 use crate::run::{Benchmark, Run, preparing};
 
-/// Measures the whole program with a thousand rules.
+/// Measures the whole program: with a thousand rules, and under a flood.
 pub const PIPELINE: Benchmark = Benchmark::new("pipeline", measure);
 
 const FULL: &str = "full-1k-rules";
@@ -19,12 +21,18 @@ const RULES: usize = 1000;
 
 fn measure(run: &mut Run<'_, '_>) -> Result<()> {
     every_stage(run)?;
-    let dropped = Case {
+    let with_a_look = Case {
+        name: "veth-drop-all-with-a-look",
+        dropper: Dropper::EverythingWithALook,
+        traffic: Traffic::Filters(RULES),
+    };
+    let by_rules = Case {
         name: "veth-drop-1k-rules",
         dropper: Dropper::Rules,
         traffic: Traffic::Filters(RULES),
     };
-    real_frames::measure(run, &[dropped])
+    real_frames::measure(run, &[with_a_look, by_rules])?;
+    priority::measure(run)
 }
 
 /// Random flows, of which each meets a rule that puts it into a class that is spread over all CPUs.
