@@ -10,6 +10,7 @@ mod error;
 mod explain;
 mod headroom;
 mod ids;
+mod links;
 mod memory;
 mod packet_words;
 mod plan;

@@ -83,7 +83,7 @@ impl Numbers {
     }
 }
 
-/// What of the classes' entries does not change while a policy is in force.
+/// What of the classes' entries does not change while a policy is in force, but for capacities.
 pub(super) struct Terms {
     borrowing: Borrowing,
     failsafe: FailsafeRates,
@@ -97,11 +97,15 @@ impl Terms {
             failsafe: FailsafeRates::of(policy),
         }
     }
+
+    /// The capacity of an interface, by position, is another in `policy`.
+    pub(super) fn renew(&mut self, policy: &Policy, interface: usize) {
+        self.failsafe.renew(policy, interface);
+    }
 }
 
 /// A class's rate on an interface as the policer reads it, steering included.
 pub(super) fn rate_entry(
-    policy: &Policy,
     controller: &Controller,
     numbers: &Numbers,
     terms: &Terms,
@@ -109,6 +113,8 @@ pub(super) fn rate_entry(
     rate: BitsPerSecond,
     cpus: u32,
 ) -> ClassRate {
+    // With the capacities that are in force.
+    let policy = controller.standing();
     let set = controller
         .cpu_set_of(class)
         .and_then(|set| numbers.cpu_sets.get(set));
@@ -167,7 +173,7 @@ pub(super) fn tables(
         for (class, &rate) in of_interface.iter().enumerate() {
             if let Some(cell) = numbers.cell(interface, class) {
                 let place = (interface, class);
-                let entry = rate_entry(policy, controller, numbers, terms, place, rate, cpus);
+                let entry = rate_entry(controller, numbers, terms, place, rate, cpus);
                 rates.push((cell, entry));
             }
         }
@@ -182,7 +188,7 @@ pub(super) fn tables(
         rates,
         interface_rates: (numbers.interfaces.iter().copied())
             .zip(
-                (policy.interfaces.iter())
+                (controller.standing().interfaces.iter())
                     .map(|interface| interface_rate(interface, &policy.classes)),
             )
             .collect(),
