@@ -184,22 +184,20 @@ fn probe(given: &str) -> Result<IpAddr, (String, String)> {
         return Err((message, help.to_owned()));
     };
     let refuse = |why: &str, help: String| Err((format!("`{address}` {why}"), help));
-    match address {
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => refuse(
-            "is an IPv4 address in IPv6 form",
-            v6.to_ipv4_mapped()
-                .map_or_else(String::new, |ipv4| format!("write `{ipv4}`")),
-        ),
-        _ if !is_single(address) => refuse(
-            "is not the address of one machine",
-            "a probe asks one machine beyond the bottleneck".to_owned(),
-        ),
-        _ if address.is_loopback() => refuse(
-            "is this machine itself",
-            "a probe asks a machine beyond the bottleneck".to_owned(),
-        ),
-        _ => Ok(address),
+    if let IpAddr::V6(v6) = address
+        && let Some(v4) = v6.to_ipv4_mapped()
+    {
+        return refuse("is an IPv4 address in IPv6 form", format!("write `{v4}`"));
     }
+    if !is_single(address) {
+        let help = "a probe asks one machine beyond the bottleneck".to_owned();
+        return refuse("is not the address of one machine", help);
+    }
+    if address.is_loopback() {
+        let help = "a probe asks a machine beyond the bottleneck".to_owned();
+        return refuse("is this machine itself", help);
+    }
+    Ok(address)
 }
 
 fn is_single(address: IpAddr) -> bool {

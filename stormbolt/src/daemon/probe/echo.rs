@@ -97,17 +97,17 @@ impl Requests {
         };
         let (sequence, payload) = if self.is_ipv4 {
             let slice = Icmpv4Slice::from_slice(icmp).ok()?;
-            match slice.icmp_type() {
-                // Not the identifier: the kernel gives unprivileged sockets one of its own.
-                Icmpv4Type::EchoReply(echo) => (echo.seq, slice.payload()),
-                _ => return None,
-            }
+            // Not the identifier: the kernel gives unprivileged sockets one of its own.
+            let Icmpv4Type::EchoReply(echo) = slice.icmp_type() else {
+                return None;
+            };
+            (echo.seq, slice.payload())
         } else {
             let slice = Icmpv6Slice::from_slice(icmp).ok()?;
-            match slice.icmp_type() {
-                Icmpv6Type::EchoReply(echo) => (echo.seq, slice.payload()),
-                _ => return None,
-            }
+            let Icmpv6Type::EchoReply(echo) = slice.icmp_type() else {
+                return None;
+            };
+            (echo.seq, slice.payload())
         };
         if payload != self.payload(sequence) {
             return None;

@@ -121,13 +121,13 @@ pub(super) async fn count_missed(followed: Vec<(Followed, Feed)>) {
 async fn missed_frames(netlink: &Handle, interface: &str) -> Option<u64> {
     let request = netlink.link().get().match_name(interface.to_owned());
     let link = request.execute().try_next().await.ok()??;
-    let stats = link
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::Stats64(stats) => Some(stats),
-            _ => None,
-        });
+    let stats = link.attributes.iter().find_map(|attribute| {
+        if let LinkAttribute::Stats64(stats) = attribute {
+            Some(stats)
+        } else {
+            None
+        }
+    });
     stats.map(missed)
 }
 

@@ -60,12 +60,12 @@ fn addresses_that_answer_are_heard_and_the_others_given_up() {
     connect(&uplink, &addresses(THERE), &eth0, &addresses(HERE)).unwrap();
     let silent = IpAddr::from([10, 9, 0, 77]);
     let unreachable: IpAddr = "2001:db8::1".parse().unwrap();
-    let probes = format!("[\"10.9.0.1\", \"fd00:9::1\", \"{silent}\", \"{unreachable}\"]");
-    for unprivileged in [true, false] {
-        let range = if unprivileged { "0 0" } else { "1 0" };
+    let asked = format!("[\"10.9.0.1\", \"fd00:9::1\", \"{silent}\", \"{unreachable}\"]");
+    // Unprivileged sockets, then raw ones.
+    for range in ["0 0", "1 0"] {
         near.sysctl("net.ipv4.ping_group_range", range).unwrap();
         let mut prober = Prober::default();
-        near.run(|| prober.follow(&policy(&probes))).unwrap();
+        near.run(|| prober.follow(&policy(&asked))).unwrap();
         let heard = until(&prober, |heard| {
             heard[0].0 >= 5 && heard[1].0 >= 5 && heard[2].1 >= 1
         });
@@ -79,7 +79,7 @@ fn addresses_that_answer_are_heard_and_the_others_given_up() {
         );
         assert!(prober.take()[1].missed_frames.is_some());
         // Another policy, without anything to find out.
-        let mut policy = policy(&probes);
+        let mut policy = policy(&asked);
         policy.interfaces.iter_mut().for_each(stays);
         prober.follow(&policy);
         assert!(!prober.is_wanted() && prober.notices().is_empty());
