@@ -31,7 +31,7 @@ const DRAINING_PARTS: u64 = 8;
 const BUSY_PERCENT: u64 = 85;
 /// It has little to do up to this percentage.
 const IDLE_PERCENT: u64 = 50;
-/// Less than this percentage of the lowest capacity is not what fills a queue.
+/// Up to this percentage of the lowest capacity is not what fills a queue.
 const LIGHT_PERCENT: u64 = 50;
 
 /// Steps in thousandths a second: far from the rate at which there was a queue last, near it, and back to
@@ -297,10 +297,13 @@ impl Adaptation {
 
 /// What says that the link carries less than its capacity.
 fn congestion(link: &LinkEstimate, adaptive: &Adaptive) -> Option<Reason> {
+    if link.arrived <= adaptive.min.percent(LIGHT_PERCENT) {
+        return None;
+    }
     let is_late = link
         .queue_delay
         .is_some_and(|delay| delay > adaptive.delay_target);
-    if is_late && link.arrived > adaptive.min.percent(LIGHT_PERCENT) {
+    if is_late {
         Some(Reason::Bufferbloat)
     } else if link.misses_frames {
         Some(Reason::MissedFrames)

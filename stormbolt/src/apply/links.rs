@@ -1,5 +1,8 @@
 //! Capacities that follow their links: what comes in about them, what is written, what is shown.
 
+#[cfg(test)]
+mod tests;
+
 use stormbolt_control::decide::interface_rate;
 use stormbolt_control::observe::LinkSignals;
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
