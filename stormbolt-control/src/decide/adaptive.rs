@@ -59,11 +59,13 @@ pub enum Reason {
     Bufferbloat,
     /// It falls: the device has no room for all frames.
     MissedFrames,
+    /// It falls once: the first answers came under load, and a queue may be in them.
+    Looking,
     /// It rises: the link is busy without a queue.
     Busy,
     /// It drifts back to the start: little arrives.
     Idle,
-    /// It holds: what the last fall does is still to be seen.
+    /// It holds: what the last fall does is still to be seen, or how short the path is.
     Waiting,
     /// It holds: nothing calls for another.
     Steady,
@@ -78,6 +80,7 @@ impl Reason {
             Self::Start => "start",
             Self::Bufferbloat => "bufferbloat",
             Self::MissedFrames => "missed-frames",
+            Self::Looking => "looking",
             Self::Busy => "busy",
             Self::Idle => "idle",
             Self::Waiting => "waiting",
@@ -111,6 +114,8 @@ pub struct Adaptation {
     fall: Option<Fall>,
     /// What arrived when there was a queue last, and when that was.
     knee: Option<(BitsPerSecond, Nanoseconds)>,
+    /// Whether it has been looked for a queue that was there from the first answer on.
+    has_looked: bool,
 }
 
 /// One fall.
@@ -140,6 +145,7 @@ impl Adaptation {
             last_change: None,
             fall: None,
             knee: None,
+            has_looked: false,
         }
     }
 
@@ -189,6 +195,7 @@ impl Adaptation {
         next.reason = match congestion(link, adaptive) {
             Some(reason) => next.answer(reason, link, now),
             None if link.is_probed && link.queue_delay.is_none() => Reason::NoAnswer,
+            None if link.is_probed && !self.has_looked => next.look(link, adaptive, now),
             None => next.move_on(link, &terms, (now, span)),
         };
         next.exact = bounded(next.exact, adaptive);
@@ -198,6 +205,7 @@ impl Adaptation {
 
     /// Falls, unless it has fallen for this queue already.
     fn answer(&mut self, reason: Reason, link: &LinkEstimate, now: Nanoseconds) -> Reason {
+        self.has_looked = true;
         let delay = link.queue_delay.unwrap_or_default();
         if let Some(fall) = &mut self.fall {
             // What leaves a sender now comes here behind the queue.
@@ -229,6 +237,22 @@ impl Adaptation {
         reason
     }
 
+    /// Makes a queue show itself that is taken for the path, since nobody has seen the path without it.
+    fn look(&mut self, link: &LinkEstimate, adaptive: &Adaptive, now: Nanoseconds) -> Reason {
+        self.has_looked = true;
+        let lower = thousandths(link.arrived, LEAST_LEFT);
+        if link.arrived <= adaptive.min.percent(LIGHT_PERCENT) || lower >= self.exact {
+            return Reason::Steady;
+        }
+        self.exact = lower;
+        self.fall = Some(Fall {
+            looked: now,
+            delay: Nanoseconds(0),
+            is_open: false,
+        });
+        Reason::Looking
+    }
+
     /// Rises, drifts or holds, where there is no congestion.
     fn move_on(
         &mut self,
@@ -241,6 +265,9 @@ impl Adaptation {
             if now.since(fall.looked) < REFRACTORY {
                 return Reason::Waiting;
             }
+        }
+        if link.is_baseline_falling {
+            return Reason::Waiting;
         }
         let delay = link.queue_delay.unwrap_or_default();
         let is_clean = delay.0 <= terms.adaptive.delay_target.0 / 2;

@@ -22,6 +22,12 @@ const RISE: Nanoseconds = Nanoseconds::from_millis(300_000);
 /// How fast it rises while too little arrives for a queue: then the path itself has become longer.
 const RISE_UNLOADED: Nanoseconds = Nanoseconds::from_millis(5_000);
 
+/// A baseline that falls by more than this has been too high; by less it is chance.
+const FALL: Nanoseconds = Nanoseconds::from_millis(5);
+
+/// For how long after such a fall another is to be expected.
+const FALLING_FOR: Nanoseconds = Nanoseconds::from_millis(1_000);
+
 /// What is known from the answers of the probed addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Echoes {
@@ -56,6 +62,8 @@ struct Reflector {
     recent: [Nanoseconds; ANSWERS],
     /// When it last answered.
     heard: Option<Nanoseconds>,
+    /// When its baseline last turned out to be too high, and the baseline after that.
+    fallen: Option<(Nanoseconds, Nanoseconds)>,
 }
 
 impl Echoes {
@@ -112,6 +120,15 @@ impl Echoes {
         delays.get(middle).copied()
     }
 
+    /// Whether a baseline has turned out to be too high a moment ago.
+    pub fn is_baseline_falling(&self) -> bool {
+        let now = self.span.map_or(Nanoseconds(0), |(_, now)| now);
+        let fallen = self.reflectors.iter().filter_map(|one| one.fallen);
+        fallen
+            .into_iter()
+            .any(|(at, _)| at.0 != 0 && now.since(at) <= FALLING_FOR)
+    }
+
     /// Whether there is somebody to ask.
     pub fn is_probed(&self) -> bool {
         !self.reflectors.is_empty()
@@ -149,6 +166,7 @@ impl Reflector {
             baseline: None,
             recent: [Nanoseconds(u64::MAX); ANSWERS],
             heard: None,
+            fallen: None,
         }
     }
 
@@ -164,8 +182,15 @@ impl Reflector {
         }
         self.answered = self.answered.saturating_add(1);
         self.heard = Some(now);
-        let baseline = self.baseline.unwrap_or(round_trip);
-        self.baseline = Some(baseline.min(round_trip));
+        let baseline = self.baseline.unwrap_or(round_trip).min(round_trip);
+        self.baseline = Some(baseline);
+        // The first one is not a fall.
+        let (at, before) = self.fallen.unwrap_or((Nanoseconds(0), baseline));
+        self.fallen = if before.since(baseline) > FALL {
+            Some((now, baseline))
+        } else {
+            Some((at, before.max(baseline)))
+        };
     }
 
     fn raise_baseline(&mut self, span: Nanoseconds, time_constant: Nanoseconds) {
@@ -270,6 +295,20 @@ mod tests {
         // Ten seconds of a queue.
         path.answers(100, &[Some(60)]);
         assert!(path.delay_ms().unwrap() >= 38);
+    }
+
+    #[test]
+    fn a_baseline_that_falls_by_more_than_chance_is_falling_for_a_while() {
+        let mut path = Path::to(1);
+        path.answers(3, &[Some(60)]);
+        path.answers(3, &[Some(56)]);
+        assert!(!path.echoes.is_baseline_falling());
+        path.answers(1, &[Some(52)]);
+        assert!(path.echoes.is_baseline_falling());
+        path.answers(9, &[Some(52)]);
+        assert!(path.echoes.is_baseline_falling());
+        path.answers(2, &[Some(52)]);
+        assert!(!path.echoes.is_baseline_falling());
     }
 
     #[test]

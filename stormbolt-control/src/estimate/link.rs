@@ -30,6 +30,8 @@ pub struct LinkEstimate {
     pub is_probed: bool,
     /// Delay by the queue; `None`: nobody answers.
     pub queue_delay: Option<Nanoseconds>,
+    /// Whether answers are quicker than ever: a queue is on its way out that was there from the beginning.
+    pub is_baseline_falling: bool,
     /// Whether the device itself loses frames for want of room.
     pub misses_frames: bool,
 }
@@ -101,6 +103,7 @@ impl LinkEstimator {
             arrived,
             is_probed: self.echoes.is_probed(),
             queue_delay: self.echoes.queue_delay(),
+            is_baseline_falling: self.echoes.is_baseline_falling(),
             misses_frames: self.misses_frames(),
         }
     }

@@ -109,8 +109,8 @@ pub struct AdaptiveStatus {
     pub delay_target_microseconds: u64,
     /// How long packets queue up before the bottleneck; nothing: nobody answers echo requests.
     pub queue_delay_microseconds: Option<u64>,
-    /// What the capacity does: `start`, `bufferbloat`, `missed-frames`, `busy`, `idle`, `waiting`, `steady`
-    /// or `no-answer`.
+    /// What the capacity does: `start`, `bufferbloat`, `missed-frames`, `looking`, `busy`, `idle`, `waiting`,
+    /// `steady` or `no-answer`.
     pub state: String,
     /// The last change; nothing: it is the one that it started with.
     pub last_change: Option<CapacityChange>,
@@ -121,7 +121,7 @@ pub struct AdaptiveStatus {
 /// A change of a capacity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapacityChange {
-    /// Why: `bufferbloat`, `missed-frames`, `busy` or `idle`.
+    /// Why: `bufferbloat`, `missed-frames`, `looking`, `busy` or `idle`.
     pub reason: String,
     /// The capacity before.
     pub from_bits_per_second: BitsPerSecond,

@@ -39,6 +39,15 @@ impl Lab {
         self.interval(&[0, link])
     }
 
+    /// The path is seen while nothing is sent.
+    fn without_load(policy: &Policy) -> Self {
+        let mut lab = Self::new(policy);
+        for _ in 0..4 {
+            lab.behind_a_queue(0, 0);
+        }
+        lab
+    }
+
     fn capacity(&self) -> u64 {
         self.controller.standing().interfaces[0].capacity.0
     }
@@ -61,7 +70,7 @@ impl Lab {
 
 #[test]
 fn a_capacity_that_falls_is_said_after_the_rates_that_fall_and_is_shared_out() {
-    let mut lab = Lab::new(&following(200, 20, 500));
+    let mut lab = Lab::without_load(&following(200, 20, 500));
     lab.intervals(20, &[0, 100 * MEGABIT]);
     let commands = lab.fall(100 * MEGABIT);
     // Below what arrived by a fifth, which drains a queue of 100 ms in half a second.
@@ -89,7 +98,7 @@ fn a_capacity_that_falls_is_said_after_the_rates_that_fall_and_is_shared_out() {
 
 #[test]
 fn rates_and_capacity_never_disagree_while_it_climbs() {
-    let mut lab = Lab::new(&following(50, 20, 500));
+    let mut lab = Lab::without_load(&following(50, 20, 500));
     let mut before = lab.capacity();
     for _ in 0..300 {
         lab.behind_a_queue(lab.capacity(), 0);
@@ -103,7 +112,7 @@ fn rates_and_capacity_never_disagree_while_it_climbs() {
 
 #[test]
 fn a_new_policy_keeps_the_capacity_within_its_bounds_unless_it_starts_elsewhere() {
-    let mut lab = Lab::new(&following(200, 20, 500));
+    let mut lab = Lab::without_load(&following(200, 20, 500));
     lab.intervals(20, &[0, 100 * MEGABIT]);
     lab.fall(100 * MEGABIT);
     let under = |policy: &Policy| {

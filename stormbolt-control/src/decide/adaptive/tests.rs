@@ -35,6 +35,7 @@ fn link(arrived: u64, delay_ms: Option<u64>) -> LinkEstimate {
         arrived: BitsPerSecond(arrived),
         is_probed: true,
         queue_delay: delay_ms.map(Nanoseconds::from_millis),
+        is_baseline_falling: false,
         misses_frames: false,
     }
 }
@@ -68,6 +69,13 @@ impl Law {
         (capacity.0 / 1_000, self.adaptation.reason())
     }
 
+    /// A path that has been seen without a queue.
+    fn known() -> Self {
+        let mut law = Self::new();
+        assert_eq!(law.see(link(0, Some(0))), (50_000, Reason::Steady));
+        law
+    }
+
     fn see_for(&mut self, seconds: u64, link: LinkEstimate) -> (u64, Reason) {
         for _ in 0..seconds * 10 {
             self.see(link);
@@ -78,7 +86,7 @@ impl Law {
 
 #[test]
 fn on_a_queue_the_capacity_falls_below_what_arrived_by_as_much_as_drains_it() {
-    let bloat = |delay_ms| Law::new().see(link(40 * MEGABIT, Some(delay_ms)));
+    let bloat = |delay_ms| Law::known().see(link(40 * MEGABIT, Some(delay_ms)));
     assert_eq!(bloat(15), (50_000, Reason::Steady));
     assert_eq!(bloat(16), (38_720, Reason::Bufferbloat));
     assert_eq!(bloat(50), (36_000, Reason::Bufferbloat));
@@ -109,6 +117,28 @@ fn a_queue_that_stays_is_answered_again_by_what_arrives() {
     // Senders that slow down for nothing: not down and down.
     let seen = law.see_for(30, link(20 * MEGABIT, Some(500)));
     assert_eq!(seen.0, 15_000);
+}
+
+#[test]
+fn a_path_that_is_first_seen_under_load_is_looked_at_without_a_queue() {
+    let mut law = Law::new();
+    assert_eq!(
+        law.see(link(40 * MEGABIT, None)),
+        (50_000, Reason::NoAnswer)
+    );
+    assert_eq!(
+        law.see(link(40 * MEGABIT, Some(0))),
+        (30_000, Reason::Looking)
+    );
+    // The queue goes, and the baseline with it.
+    let falling = LinkEstimate {
+        is_baseline_falling: true,
+        ..link(40 * MEGABIT, Some(0))
+    };
+    assert_eq!(law.see_for(5, falling), (30_000, Reason::Waiting));
+    assert_eq!(law.see(link(30 * MEGABIT, Some(0))).1, Reason::Busy);
+    let (climbed, _) = law.see_for(5, link(50 * MEGABIT, Some(0)));
+    assert!(climbed > 40_000, "{climbed}");
 }
 
 #[test]
@@ -205,11 +235,13 @@ prop_compose! {
         delay in prop::option::of(prop_oneof![0..100_000_000_u64, any::<u64>()]),
         misses_frames in prop::bool::weighted(0.1),
         is_probed: bool,
+        is_baseline_falling in prop::bool::weighted(0.1),
     ) -> LinkEstimate {
         LinkEstimate {
             arrived: BitsPerSecond(arrived),
             is_probed,
             queue_delay: delay.map(Nanoseconds),
+            is_baseline_falling,
             misses_frames,
         }
     }
@@ -239,7 +271,9 @@ proptest! {
             let after = adaptation.capacity();
             prop_assert!((adaptive.min..=adaptive.max).contains(&after));
             match adaptation.reason() {
-                Reason::Bufferbloat | Reason::MissedFrames => prop_assert!(after <= before),
+                Reason::Bufferbloat | Reason::MissedFrames | Reason::Looking => {
+                    prop_assert!(after <= before);
+                }
                 Reason::Busy => prop_assert!(after >= before),
                 Reason::Waiting | Reason::Steady | Reason::NoAnswer | Reason::Start => {
                     prop_assert_eq!(after, before);
