@@ -24,6 +24,9 @@ const LEFT_WHEN_MISSED: u64 = 900;
 /// After a fall, senders need so long to follow, and the answers to show it; the queue that they are in comes
 /// on top.
 const REFRACTORY: Nanoseconds = Nanoseconds::from_millis(500);
+/// How long it is looked for a queue that was there from the first answer on: senders that are behind it follow
+/// later than others.
+const LOOK: Nanoseconds = Nanoseconds::from_millis(2_000);
 /// A queue that has come down by one part in this many since is on its way out.
 const DRAINING_PARTS: u64 = 8;
 
@@ -59,7 +62,8 @@ pub enum Reason {
     Bufferbloat,
     /// It falls: the device has no room for all frames.
     MissedFrames,
-    /// It falls once: the first answers came under load, and a queue may be in them.
+    /// It falls once, and returns if nothing comes of it: the first answers came under load, and a queue may
+    /// be in them.
     Looking,
     /// It rises: the link is busy without a queue.
     Busy,
@@ -116,6 +120,8 @@ pub struct Adaptation {
     knee: Option<(BitsPerSecond, Nanoseconds)>,
     /// Whether it has been looked for a queue that was there from the first answer on.
     has_looked: bool,
+    /// While it looks: until when, and the capacity before.
+    look: Option<(Nanoseconds, BitsPerSecond)>,
 }
 
 /// One fall.
@@ -146,6 +152,7 @@ impl Adaptation {
             fall: None,
             knee: None,
             has_looked: false,
+            look: None,
         }
     }
 
@@ -206,6 +213,7 @@ impl Adaptation {
     /// Falls, unless it has fallen for this queue already.
     fn answer(&mut self, reason: Reason, link: &LinkEstimate, now: Nanoseconds) -> Reason {
         self.has_looked = true;
+        self.look = None;
         let delay = link.queue_delay.unwrap_or_default();
         if let Some(fall) = &mut self.fall {
             // What leaves a sender now comes here behind the queue.
@@ -241,16 +249,32 @@ impl Adaptation {
     fn look(&mut self, link: &LinkEstimate, adaptive: &Adaptive, now: Nanoseconds) -> Reason {
         self.has_looked = true;
         let lower = thousandths(link.arrived, LEAST_LEFT);
-        if link.arrived <= adaptive.min.percent(LIGHT_PERCENT) || lower >= self.exact {
+        // The link carries the lowest capacity without a queue.
+        if link.arrived <= adaptive.min || lower >= self.exact {
             return Reason::Steady;
         }
+        let until = Nanoseconds(now.0.saturating_add(LOOK.0));
+        self.look = Some((until, self.exact));
         self.exact = lower;
-        self.fall = Some(Fall {
-            looked: now,
-            delay: Nanoseconds(0),
-            is_open: false,
-        });
         Reason::Looking
+    }
+
+    /// What the look has brought; `None`: it is over, and there was a queue.
+    fn look_on(
+        &mut self,
+        (until, before): (Nanoseconds, BitsPerSecond),
+        link: &LinkEstimate,
+        now: Nanoseconds,
+    ) -> Option<Reason> {
+        if !link.is_baseline_falling && now < until {
+            return Some(Reason::Waiting);
+        }
+        self.look = None;
+        if link.is_baseline_falling {
+            return None;
+        }
+        self.exact = self.exact.max(before);
+        Some(Reason::Looking)
     }
 
     /// Rises, drifts or holds, where there is no congestion.
@@ -265,6 +289,11 @@ impl Adaptation {
             if now.since(fall.looked) < REFRACTORY {
                 return Reason::Waiting;
             }
+        }
+        if let Some(look) = self.look
+            && let Some(reason) = self.look_on(look, link, now)
+        {
+            return reason;
         }
         if link.is_baseline_falling {
             return Reason::Waiting;

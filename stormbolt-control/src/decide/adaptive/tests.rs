@@ -142,6 +142,36 @@ fn a_path_that_is_first_seen_under_load_is_looked_at_without_a_queue() {
 }
 
 #[test]
+fn a_look_that_finds_no_queue_costs_two_seconds() {
+    let mut law = Law::new();
+    assert_eq!(
+        law.see(link(40 * MEGABIT, Some(0))),
+        (30_000, Reason::Looking)
+    );
+    for _ in 0..19 {
+        assert_eq!(
+            law.see(link(30 * MEGABIT, Some(0))),
+            (30_000, Reason::Waiting)
+        );
+    }
+    assert_eq!(
+        law.see(link(30 * MEGABIT, Some(0))),
+        (50_000, Reason::Looking)
+    );
+    assert_eq!(
+        law.see(link(30 * MEGABIT, Some(0))),
+        (50_000, Reason::Steady)
+    );
+    // Nor does one cost anything that begins with little load.
+    let mut law = Law::new();
+    assert_eq!(
+        law.see(link(10 * MEGABIT, Some(0))),
+        (50_000, Reason::Steady)
+    );
+    assert_eq!(law.see(link(49 * MEGABIT, Some(0))).1, Reason::Busy);
+}
+
+#[test]
 fn frames_that_the_device_misses_are_answered_without_any_probe() {
     let mut law = Law::new();
     let missed = LinkEstimate {
@@ -271,9 +301,8 @@ proptest! {
             let after = adaptation.capacity();
             prop_assert!((adaptive.min..=adaptive.max).contains(&after));
             match adaptation.reason() {
-                Reason::Bufferbloat | Reason::MissedFrames | Reason::Looking => {
-                    prop_assert!(after <= before);
-                }
+                Reason::Bufferbloat | Reason::MissedFrames => prop_assert!(after <= before),
+                Reason::Looking => prop_assert!(after <= interface.capacity),
                 Reason::Busy => prop_assert!(after >= before),
                 Reason::Waiting | Reason::Steady | Reason::NoAnswer | Reason::Start => {
                     prop_assert_eq!(after, before);
