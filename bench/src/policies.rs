@@ -246,6 +246,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
             capacity: BitsPerSecond(400_000_000_000),
             mode: AttachMode::Generic,
             overhead: 0,
+            adaptive: None,
         }],
         classes: vec![Class {
             name: "measured".to_owned(),

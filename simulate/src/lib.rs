@@ -3,6 +3,8 @@
 //! The controller is the real one; the data path is a model (`link.rs`), which docs/simulation.md
 //! describes. `cargo xtask simulate` builds and starts this.
 
+mod adaptive;
+mod adaptive_chart;
 mod chart;
 mod demand;
 mod figures;
@@ -14,6 +16,8 @@ mod scenario;
 mod scenarios;
 mod speed;
 
+pub use adaptive::{FollowedLink, LinkSample, PARTS, SETTLED_AFTER, follow_link};
+pub use adaptive_chart::{Settled, draw_followed, followed_table};
 pub use chart::draw;
 pub use demand::Demand;
 pub use figures::{ClassFigures, Figures, Rise};

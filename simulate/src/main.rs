@@ -11,7 +11,8 @@ use clap::builder::PossibleValuesParser;
 use stormbolt::config::{LoadError, load, render};
 use stormbolt_control::policy::Law;
 use stormbolt_simulate::{
-    Figures, Scenario, built_in, draw, names, recorded, run, tables, tick_cost,
+    Figures, Scenario, built_in, draw, draw_followed, follow_link, followed_table, names, recorded,
+    run, tables, tick_cost,
 };
 
 /// Drives the real controller over generated or recorded demand.
@@ -45,6 +46,10 @@ struct Cli {
     /// The policy whose classes the recorded demand is of.
     #[arg(long, value_name = "FILE", requires = "demand")]
     policy: Option<PathBuf>,
+
+    /// Simulate a capacity that follows its link instead.
+    #[arg(long, conflicts_with_all = ["scenarios", "law", "demand", "policy", "speed"])]
+    adaptive: bool,
 
     /// Measure what a tick of the controller costs instead.
     #[arg(long, exclusive = true)]
@@ -82,6 +87,14 @@ fn simulate(cli: &Cli) -> Result<()> {
     }
     std::fs::create_dir_all(&cli.out)
         .with_context(|| format!("cannot make the folder {}", cli.out.display()))?;
+    if cli.adaptive {
+        let run = follow_link()?;
+        let path = cli.out.join("adaptive.svg");
+        std::fs::write(&path, draw_followed(&run)?)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        writeln!(out, "{}drawn in {}", followed_table(&run), path.display())?;
+        return Ok(());
+    }
     for (number, mut scenario) in scenarios(cli)?.into_iter().enumerate() {
         let mut file = scenario.name.clone();
         if let Some(law) = &cli.law {

@@ -60,7 +60,7 @@ fn observation(now: u64, counters: &[(u128, u128)]) -> Observation {
     Observation {
         now: Nanoseconds(now),
         cells: vec![counters.iter().map(cell).collect()],
-        slot_packets: Vec::new(),
+        ..Observation::default()
     }
 }
 
@@ -72,7 +72,7 @@ fn carry_out(commands: &[Command], rates: &mut [BitsPerSecond]) {
                     *in_force = rate;
                 }
             }
-            Command::MoveSlot { .. } => {}
+            Command::MoveSlot { .. } | Command::SetCapacity { .. } => {}
         }
     }
 }

@@ -18,7 +18,7 @@ pub fn tick_cost(classes: u32, law: Law, groups: bool) -> (u64, u64) {
     let mut observation = Observation {
         now: Nanoseconds(0),
         cells: vec![vec![CellCounters::default(); policy.classes.len()]],
-        slot_packets: Vec::new(),
+        ..Observation::default()
     };
     controller.tick(&observation);
     let mut times: Vec<u64> = Vec::new();
@@ -75,6 +75,7 @@ fn policy(classes: u32, law: Law, has_groups: bool) -> Policy {
             capacity: BitsPerSecond(CAPACITY),
             mode: AttachMode::Auto,
             overhead: 0,
+            adaptive: None,
         }],
         classes: (0..classes).map(class).collect(),
         groups: if has_groups {

@@ -1,17 +1,20 @@
 //! The control line as one object: an observation goes in, commands come out.
 
 mod cpu_sets;
+mod link;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 
 use cpu_sets::CpuSets;
+pub use link::Following;
+use link::{Link, links};
 
-use crate::decide::{Allotment, Balancer, Tree, evict, least_demands, next_rates, round_robin};
+use crate::decide::{Allotment, Balancer, evict, round_robin};
 use crate::estimate::{ClassEstimate, Estimator, Origins};
-use crate::observe::Observation;
-use crate::policy::{Class, CpuSet, Interface, Law, Policy};
+use crate::observe::{LinkSignals, Observation};
+use crate::policy::{CpuSet, Policy};
 use crate::units::BitsPerSecond;
 
 #[expect(
@@ -32,6 +35,14 @@ pub enum Command {
         /// The rate.
         rate: BitsPerSecond,
     },
+    /// Share out another capacity of an interface: it comes into force by itself, and in what is derived from it
+    /// for each class on the interface.
+    SetCapacity {
+        /// Position in [`Policy::interfaces`].
+        interface: usize,
+        /// The capacity.
+        capacity: BitsPerSecond,
+    },
     /// Serve a slot by another CPU.
     MoveSlot {
         /// Position in [`Controller::cpu_sets`].
@@ -50,10 +61,9 @@ pub enum Command {
 /// return has to be written; after that, the commands.
 #[derive(Clone, Debug)]
 pub struct Controller {
-    interfaces: Vec<Interface>,
-    classes: Vec<Class>,
+    /// The policy without its rules and sets, with the capacities that are in force.
+    standing: Policy,
     cpu_sets: CpuSets,
-    law: Law,
     /// By interface.
     links: Vec<Link>,
     estimator: Estimator,
@@ -84,10 +94,8 @@ impl Controller {
                 .map(|set| round_robin(SLOTS, &cpus(set)))
                 .collect(),
             balancers: vec![Balancer::default(); sets.len()],
-            interfaces: policy.interfaces.clone(),
-            classes: policy.classes.clone(),
+            standing: standing(policy),
             cpu_sets,
-            law: policy.law,
             links: links(policy),
         };
         controller.rates = controller.target_rates();
@@ -107,15 +115,19 @@ impl Controller {
                     .interfaces
                     .iter()
                     .map(|interface| interface.name.as_str()),
-                self.interfaces
+                self.standing
+                    .interfaces
                     .iter()
                     .map(|interface| interface.name.as_str()),
             ),
             classes: positions(
                 policy.classes.iter().map(|class| class.name.as_str()),
-                self.classes.iter().map(|class| class.name.as_str()),
+                self.standing
+                    .classes
+                    .iter()
+                    .map(|class| class.name.as_str()),
             ),
-            cpu_sets: cpu_sets.origins(&policy.classes, &self.cpu_sets, &self.classes),
+            cpu_sets: cpu_sets.origins(&policy.classes, &self.cpu_sets, &self.standing.classes),
         };
 
         let mut next = Self {
@@ -123,16 +135,25 @@ impl Controller {
             rates: Vec::new(),
             placement: Vec::new(),
             balancers: Vec::new(),
-            interfaces: policy.interfaces.clone(),
-            classes: policy.classes.clone(),
+            standing: standing(policy),
             cpu_sets,
-            law: policy.law,
             links: links(policy),
         };
+        next.keep_capacities(self, &origins);
         next.rates = next.target_rates();
         next.keep_damped_rates(&self.rates, &origins);
         next.keep_placement(self, &origins.cpu_sets);
         *self = next;
+    }
+
+    /// The policy as far as rates go, without rules and sets: its capacities are those in force.
+    pub fn standing(&self) -> &Policy {
+        &self.standing
+    }
+
+    /// How the capacity of an interface follows its link; `None`: it does not.
+    pub fn following(&self, interface: usize) -> Option<&Following> {
+        self.links.get(interface)?.following.as_ref()
     }
 
     /// The distinct CPU sets of the policy's classes, in order of first use.
@@ -173,16 +194,47 @@ impl Controller {
         if !self.estimator.observe(observation) {
             return Vec::new();
         }
-        let mut commands = self.decide_rates();
+        let capacities = self.decide_capacities(observation);
+        let mut commands = self.decide_rates(capacities);
         self.decide_placement(&mut commands);
         commands
     }
 
-    fn decide_rates(&mut self) -> Vec<Command> {
+    fn decide_capacities(&mut self, observation: &Observation) -> Vec<Command> {
+        let mut commands = Vec::new();
+        let nothing = LinkSignals::default();
+        let span = self.estimator.span();
+        let arrivals = self.estimator.arrivals();
+        for (interface, (link, arrivals)) in self.links.iter_mut().zip(arrivals).enumerate() {
+            let (Some(following), Some(spec)) = (
+                &mut link.following,
+                self.standing.interfaces.get_mut(interface),
+            ) else {
+                continue;
+            };
+            let signals = observation.links.get(interface).unwrap_or(&nothing);
+            let times = (observation.now, span);
+            let capacity = following.capacity_after(times, *arrivals, signals);
+            if capacity == spec.capacity {
+                continue;
+            }
+            spec.capacity = capacity;
+            link.share_out(&self.standing, capacity);
+            commands.push(Command::SetCapacity {
+                interface,
+                capacity,
+            });
+        }
+        commands
+    }
+
+    /// Rates that fall come first, then the `capacities` that have changed.
+    fn decide_rates(&mut self, mut capacities: Vec<Command>) -> Vec<Command> {
+        let law = self.standing.law;
         let (mut falls, mut rises) = (Vec::new(), Vec::new());
         let links = self.links.iter_mut().zip(self.estimator.classes());
         for (interface, ((link, estimates), rates)) in links.zip(&mut self.rates).enumerate() {
-            let next = link.next_rates(self.law, estimates, rates);
+            let next = link.next_rates(law, estimates, rates);
             for (class, (rate, &next)) in rates.iter_mut().zip(next).enumerate() {
                 if next == *rate {
                     continue;
@@ -200,6 +252,7 @@ impl Controller {
                 *rate = next;
             }
         }
+        falls.append(&mut capacities);
         falls.append(&mut rises);
         falls
     }
@@ -225,24 +278,45 @@ impl Controller {
 
     /// What the estimates entitle every class to, `[interface][class]`.
     fn target_rates(&mut self) -> Vec<Vec<BitsPerSecond>> {
+        let law = self.standing.law;
         let links = self.links.iter_mut().zip(self.estimator.classes());
         let rates = links.map(|(link, estimates)| {
-            let allotments = link.allot(self.law, estimates);
+            let allotments = link.allot(law, estimates);
             allotments.iter().map(Allotment::rate).collect()
         });
         rates.collect()
     }
 
+    /// Takes over what is known of links, and with it the capacities, within their new bounds.
+    fn keep_capacities(&mut self, before: &Self, origins: &Origins) {
+        let links = self.links.iter_mut().zip(&origins.interfaces).enumerate();
+        for (interface, (link, origin)) in links {
+            let known = origin.and_then(|origin| before.following(origin));
+            let (Some(following), Some(known), Some(spec)) = (
+                &mut link.following,
+                known,
+                self.standing.interfaces.get_mut(interface),
+            ) else {
+                continue;
+            };
+            *following = known.under(following);
+            spec.capacity = following.capacity();
+            let capacity = spec.capacity;
+            link.share_out(&self.standing, capacity);
+        }
+    }
+
     /// Lowers target rates to what was in force before; the way up is taken step by step. The
     /// guarantees stand.
     fn keep_damped_rates(&mut self, before: &[Vec<BitsPerSecond>], origins: &Origins) {
+        let law = self.standing.law;
         let links = self.links.iter_mut().zip(self.estimator.classes());
         let links = links.zip(&mut self.rates).zip(&origins.interfaces);
         for (((link, estimates), rates), origin) in links {
             let Some(before) = origin.and_then(|origin| before.get(origin)) else {
                 continue;
             };
-            let allotments = link.allot(self.law, estimates);
+            let allotments = link.allot(law, estimates);
             for ((rate, allotment), origin) in
                 rates.iter_mut().zip(allotments).zip(&origins.classes)
             {
@@ -279,50 +353,17 @@ impl Controller {
     }
 }
 
-/// The claims on one interface.
-#[derive(Clone, Debug)]
-struct Link {
-    capacity: BitsPerSecond,
-    tree: Tree,
-    /// What each class is credited with while it wants less.
-    least: Vec<BitsPerSecond>,
-    /// The rates of the next interval; kept for its memory.
-    next: Vec<BitsPerSecond>,
-}
-
-fn links(policy: &Policy) -> Vec<Link> {
-    let link = |interface: &Interface| Link {
-        capacity: interface.capacity,
-        tree: Tree::new(policy, interface.capacity),
-        least: least_demands(policy, interface.capacity),
-        next: Vec::with_capacity(policy.classes.len()),
-    };
-    policy.interfaces.iter().map(link).collect()
-}
-
-impl Link {
-    /// What the estimates entitle every class to.
-    fn allot(&mut self, law: Law, estimates: &[ClassEstimate]) -> &[Allotment] {
-        let (tree, least) = (&mut self.tree, &self.least);
-        tree.allot(law, |class| {
-            let demand = estimates.get(class).map(|estimate| estimate.demand);
-            let least = least.get(class).copied();
-            demand.unwrap_or_default().max(least.unwrap_or_default())
-        })
-    }
-
-    /// The rates after those in force: `rate_{k+1} = update(rate_k, Δt)`.
-    fn next_rates(
-        &mut self,
-        law: Law,
-        estimates: &[ClassEstimate],
-        in_force: &[BitsPerSecond],
-    ) -> &[BitsPerSecond] {
-        self.allot(law, estimates);
-        let bound = u128::from(self.capacity.0) + self.tree.lent();
-        next_rates(bound, in_force, self.tree.allotments(), &mut self.next);
-        self.tree.hold_ceils(&mut self.next);
-        &self.next
+/// What of a policy the controller goes by.
+fn standing(policy: &Policy) -> Policy {
+    Policy {
+        interval: policy.interval,
+        law: policy.law,
+        failsafe: policy.failsafe,
+        shadow: policy.shadow,
+        interfaces: policy.interfaces.clone(),
+        classes: policy.classes.clone(),
+        groups: policy.groups.clone(),
+        ..Policy::empty()
     }
 }
 

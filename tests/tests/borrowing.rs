@@ -60,6 +60,7 @@ impl Link {
             capacity: BitsPerSecond(capacity),
             mode: AttachMode::Auto,
             overhead: 0,
+            adaptive: None,
         };
         let capacity = interface_rate(&interface, &classes);
         let policy = Policy {

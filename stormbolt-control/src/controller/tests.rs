@@ -1,12 +1,13 @@
 //! The controller in a closed loop with a simulated policer.
 
+mod adaptive;
 mod properties;
 
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::observe::CellCounters;
-use crate::policy::AttachMode;
+use crate::observe::{CellCounters, LinkSignals};
+use crate::policy::{AttachMode, Class, Interface};
 use crate::units::Nanoseconds;
 
 const MEGABIT: u64 = 1_000_000;
@@ -39,6 +40,7 @@ fn policy(classes: Vec<Class>) -> Policy {
         capacity: BitsPerSecond(CAPACITY),
         mode: AttachMode::Auto,
         overhead: 0,
+        adaptive: None,
     };
     Policy {
         interval: INTERVAL,
@@ -66,6 +68,7 @@ impl Lab {
                 now: Nanoseconds(0),
                 cells: vec![vec![CellCounters::default(); policy.classes.len()]; 2],
                 slot_packets: vec![vec![0; SLOTS]; controller.cpu_sets().len()],
+                links: Vec::new(),
             },
             controller,
         };
@@ -92,6 +95,7 @@ impl Lab {
                     rate,
                 } => self.rates[interface][class] = rate,
                 Command::MoveSlot { cpu_set, slot, cpu } => self.placement[cpu_set][slot] = cpu,
+                Command::SetCapacity { .. } => {}
             }
         }
         assert_eq!(self.rates, self.controller.rates());
@@ -233,7 +237,7 @@ fn falls_are_commanded_before_rises() {
         .iter()
         .filter_map(|command| match command {
             Command::SetRate { class, .. } => Some(*class),
-            Command::MoveSlot { .. } => None,
+            Command::MoveSlot { .. } | Command::SetCapacity { .. } => None,
         })
         .collect();
     assert_eq!(classes, [0, 1]);
@@ -348,6 +352,7 @@ fn an_observation_that_does_not_fit_the_policy_does_no_harm() {
             now,
             cells: vec![],
             slot_packets,
+            links: vec![LinkSignals::default(); usize::try_from(step).unwrap()],
         });
     }
     assert_eq!(controller.placement()[0].len(), SLOTS);

@@ -153,6 +153,7 @@ mod tests {
             capacity: BitsPerSecond(capacity),
             mode: AttachMode::Auto,
             overhead: 0,
+            adaptive: None,
         }
     }
 

@@ -14,26 +14,20 @@ impl FailsafeRates {
     /// Under this policy: every guarantee, and what they leave of the capacity shared by weight among the classes
     /// that have none, each of which gets at least what one has to start with.
     pub fn of(policy: &Policy) -> Self {
-        let of_interface = |interface: &Interface| {
-            let capacity = interface.capacity;
-            let rooms = starting_rooms(policy, capacity);
-            let mut tree = Tree::new(policy, capacity);
-            let demand = |class: usize| match policy.classes.get(class).map(|class| class.rate) {
-                None | Some(BitsPerSecond::ZERO) => capacity,
-                Some(guarantee) => guarantee,
-            };
-            // Nobody knows what is wanted, so there is nothing that a priority could decide.
-            let allotments = tree.allot(Law::Proportional, demand).iter();
-            let rates = allotments.zip(&policy.classes).zip(rooms);
-            rates
-                .map(|((allotment, class), room)| {
-                    // Guarantees may leave nothing, and a class that passes nothing locks somebody out.
-                    let least = class.ceil.map_or(room, |ceil| ceil.min(room));
-                    allotment.share.max(least)
-                })
-                .collect()
-        };
-        Self(policy.interfaces.iter().map(of_interface).collect())
+        let interfaces = policy.interfaces.iter();
+        Self(
+            interfaces
+                .map(|interface| of_interface(policy, interface))
+                .collect(),
+        )
+    }
+
+    /// Works the rates of an interface, by position, out anew: its capacity is another in `policy`.
+    pub fn renew(&mut self, policy: &Policy, interface: usize) {
+        let spec = policy.interfaces.get(interface);
+        if let (Some(rates), Some(spec)) = (self.0.get_mut(interface), spec) {
+            *rates = of_interface(policy, spec);
+        }
     }
 
     /// The rate of a class on an interface, both by position, as the policer reads it.
@@ -47,6 +41,26 @@ impl FailsafeRates {
     }
 }
 
+fn of_interface(policy: &Policy, interface: &Interface) -> Vec<BitsPerSecond> {
+    let capacity = interface.capacity;
+    let rooms = starting_rooms(policy, capacity);
+    let mut tree = Tree::new(policy, capacity);
+    let demand = |class: usize| match policy.classes.get(class).map(|class| class.rate) {
+        None | Some(BitsPerSecond::ZERO) => capacity,
+        Some(guarantee) => guarantee,
+    };
+    // Nobody knows what is wanted, so there is nothing that a priority could decide.
+    let allotments = tree.allot(Law::Proportional, demand).iter();
+    let rates = allotments.zip(&policy.classes).zip(rooms);
+    rates
+        .map(|((allotment, class), room)| {
+            // Guarantees may leave nothing, and a class that passes nothing locks somebody out.
+            let least = class.ceil.map_or(room, |ceil| ceil.min(room));
+            allotment.share.max(least)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -57,7 +71,7 @@ mod tests {
 
     const CAPACITY: u64 = 100_000_000;
 
-    fn rates(classes: &[(u64, Option<u64>, u32)]) -> Vec<u64> {
+    fn policy(classes: &[(u64, Option<u64>, u32)]) -> Policy {
         let classes = classes.iter().map(|&(rate, ceil, weight)| Class {
             name: String::new(),
             priority: 3,
@@ -70,17 +84,21 @@ mod tests {
             cpus: None,
             treatment: crate::policy::Treatment::default(),
         });
-        let policy = Policy {
+        Policy {
             interfaces: vec![Interface {
                 name: "eth0".to_owned(),
                 capacity: BitsPerSecond(CAPACITY),
                 mode: AttachMode::Auto,
                 overhead: 0,
+                adaptive: None,
             }],
             classes: classes.collect(),
             ..Policy::empty()
-        };
-        let FailsafeRates(rates) = FailsafeRates::of(&policy);
+        }
+    }
+
+    fn rates(classes: &[(u64, Option<u64>, u32)]) -> Vec<u64> {
+        let FailsafeRates(rates) = FailsafeRates::of(&policy(classes));
         rates[0].iter().map(|rate| rate.0).collect()
     }
 
@@ -100,6 +118,17 @@ mod tests {
     fn a_class_for_which_guarantees_leave_nothing_still_passes_something() {
         let rates = rates(&[(60_000_000, None, 1), (40_000_000, None, 1), (0, None, 1)]);
         assert_eq!(rates, [60_000_000, 40_000_000, CAPACITY / 64 / 4]);
+    }
+
+    #[test]
+    fn another_capacity_is_shared_out_anew() {
+        let mut policy = policy(&[(0, None, 1), (0, None, 1)]);
+        let mut rates = FailsafeRates::of(&policy);
+        policy.interfaces[0].capacity = BitsPerSecond(CAPACITY / 2);
+        rates.renew(&policy, 0);
+        rates.renew(&policy, 7);
+        let FailsafeRates(rates) = rates;
+        assert_eq!(rates, [vec![BitsPerSecond(CAPACITY / 4); 2]]);
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! Decide: which rate every class gets and where every slot goes.
 
+mod adaptive;
 mod borrowing;
 mod damping;
 mod encode;
@@ -12,6 +13,7 @@ mod sources;
 mod treatment;
 mod tree;
 
+pub use adaptive::{Adaptation, Change, Reason};
 pub use borrowing::{Borrowing, interface_rate};
 pub use damping::next_rates;
 pub use encode::class_rate;

@@ -58,6 +58,7 @@ mod tests {
             capacity: BitsPerSecond(1_000_000_000),
             mode: AttachMode::Auto,
             overhead,
+            adaptive: None,
         };
         let mut rate = ClassRate {
             burst_ns: class.burst.0,

@@ -2,6 +2,7 @@
 
 use super::cells::ClassEstimate;
 use super::slots::SlotLoads;
+use super::smoothing::growth;
 use crate::observe::{CellCounters, Observation};
 use crate::units::Nanoseconds;
 
@@ -14,8 +15,21 @@ pub struct Estimator {
     estimates: Vec<Vec<ClassEstimate>>,
     /// `previous[interface][class]`: the counters at the last observation, where known.
     previous: Vec<Vec<Option<CellCounters>>>,
+    /// What has arrived since the last observation, by interface.
+    arrivals: Vec<Arrivals>,
+    /// How long ago that was.
+    span: Nanoseconds,
     /// By CPU set.
     slots: Vec<SlotLoads>,
+}
+
+/// What has arrived in the classes of an interface, dropped or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrivals {
+    /// Frames.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// Where the things of a new policy stood in the old one: entry `n` is the old position of what
@@ -37,6 +51,8 @@ impl Estimator {
             last: None,
             estimates: vec![vec![ClassEstimate::default(); classes]; interfaces],
             previous: vec![vec![None; classes]; interfaces],
+            arrivals: vec![Arrivals::default(); interfaces],
+            span: Nanoseconds(0),
             slots: vec![SlotLoads::idle(slots); cpu_sets],
         }
     }
@@ -95,14 +111,18 @@ impl Estimator {
             Some(_) | None => None,
         };
         self.last = Some(observation.now);
+        self.span = span.unwrap_or_default();
 
         let mut observed = observation.cells.iter();
-        for (estimates, previous) in self.estimates.iter_mut().zip(&mut self.previous) {
+        let rows = self.estimates.iter_mut().zip(&mut self.previous);
+        for ((estimates, previous), arrivals) in rows.zip(&mut self.arrivals) {
+            *arrivals = Arrivals::default();
             let mut observed = observed.next().map_or(&[][..], Vec::as_slice).iter();
             for (estimate, previous) in estimates.iter_mut().zip(previous) {
                 let current = observed.next().copied();
                 if let (Some(previous), Some(current), Some(span)) = (&previous, &current, span) {
                     *estimate = estimate.after(previous, current, span);
+                    arrivals.add(previous, current);
                 }
                 *previous = current;
             }
@@ -119,9 +139,31 @@ impl Estimator {
         &self.estimates
     }
 
+    /// What has arrived since the last observation, by interface.
+    pub fn arrivals(&self) -> &[Arrivals] {
+        &self.arrivals
+    }
+
+    /// How long before the last observation the one before it was made.
+    pub fn span(&self) -> Nanoseconds {
+        self.span
+    }
+
     /// Packets/s of each slot of a CPU set, smoothed.
     pub fn slot_loads(&self, cpu_set: usize) -> &[u64] {
         self.slots.get(cpu_set).map_or(&[], SlotLoads::loads)
+    }
+}
+
+impl Arrivals {
+    fn add(&mut self, previous: &CellCounters, current: &CellCounters) {
+        let grown = |previous, current| growth(previous, current).unwrap_or(0);
+        let packets = grown(previous.passed_packets, current.passed_packets)
+            .saturating_add(grown(previous.dropped_packets, current.dropped_packets));
+        let bytes = grown(previous.passed_bytes, current.passed_bytes)
+            .saturating_add(grown(previous.dropped_bytes, current.dropped_bytes));
+        self.packets = self.packets.saturating_add(packets);
+        self.bytes = self.bytes.saturating_add(bytes);
     }
 }
 
@@ -142,7 +184,7 @@ mod tests {
         Observation {
             now: Nanoseconds::from_millis(millis),
             cells: vec![passed_bytes.iter().map(cell).collect()],
-            slot_packets: vec![],
+            ..Observation::default()
         }
     }
 
@@ -157,6 +199,7 @@ mod tests {
         assert_eq!(offered(&estimator, 0), 0);
         assert!(estimator.observe(&observation(6_000, &[1_000_000_125])));
         assert_eq!(offered(&estimator, 0), 1_000);
+        assert_eq!(estimator.arrivals()[0].bytes, 125);
     }
 
     #[test]

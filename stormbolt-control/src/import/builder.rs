@@ -235,6 +235,7 @@ impl<'a> Builder<'a> {
             capacity: self.options.capacity,
             mode: AttachMode::Auto,
             overhead: 0,
+            adaptive: None,
         });
         Imported {
             policy: Policy {

@@ -18,7 +18,7 @@ mod treatment;
 
 pub use class::{Class, CpuSet};
 pub use group::{Group, MAX_GROUPS, MAX_LEVELS};
-pub use interface::{AttachMode, Interface};
+pub use interface::{Adaptive, AttachMode, Interface, MAX_PROBES};
 pub use kept::kept_rules;
 pub use law::Law;
 pub use per_source::PerSource;

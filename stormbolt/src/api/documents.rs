@@ -1,5 +1,7 @@
 //! The JSON documents of the API and of `-o json`: stable, versioned, integer units in the key.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 use stormbolt_control::units::BitsPerSecond;
 
@@ -79,14 +81,67 @@ pub struct InterfaceStatus {
     pub ifindex: u32,
     /// `native` or `generic`.
     pub mode: String,
-    /// What the link carries.
+    /// What the link carries; where the capacity follows the link, what is in force.
     pub capacity_bits_per_second: BitsPerSecond,
+    /// How the capacity follows the link, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adaptive: Option<AdaptiveStatus>,
     /// Frames that arrived since attaching.
     pub received_packets: u64,
     /// Their bytes.
     pub received_bytes: u64,
     /// Frames by what became of them; each frame is in exactly one.
     pub outcomes: Vec<OutcomeCount>,
+}
+
+/// How the capacity of an interface follows its link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdaptiveStatus {
+    /// The capacity that it starts with, and drifts back to while little arrives.
+    pub start_bits_per_second: BitsPerSecond,
+    /// The lowest capacity.
+    pub min_bits_per_second: BitsPerSecond,
+    /// The highest capacity.
+    pub max_bits_per_second: BitsPerSecond,
+    /// What arrives in the classes, drops included.
+    pub arrived_bits_per_second: BitsPerSecond,
+    /// From which delay on packets are taken to queue up.
+    pub delay_target_microseconds: u64,
+    /// How long packets queue up before the bottleneck; nothing: nobody answers echo requests.
+    pub queue_delay_microseconds: Option<u64>,
+    /// What the capacity does: `start`, `bufferbloat`, `missed-frames`, `looking`, `busy`, `idle`, `waiting`,
+    /// `steady` or `no-answer`.
+    pub state: String,
+    /// The last change; nothing: it is the one that it started with.
+    pub last_change: Option<CapacityChange>,
+    /// The addresses that are asked.
+    pub probes: Vec<ProbeStatus>,
+}
+
+/// A change of a capacity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapacityChange {
+    /// Why: `bufferbloat`, `missed-frames`, `looking`, `busy` or `idle`.
+    pub reason: String,
+    /// The capacity before.
+    pub from_bits_per_second: BitsPerSecond,
+    /// How long before the last tick.
+    pub age_milliseconds: u64,
+}
+
+/// An address that is asked for the delay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeStatus {
+    /// Which.
+    pub address: IpAddr,
+    /// Echo requests that were answered.
+    pub answered: u64,
+    /// Those that were not, in time.
+    pub lost: u64,
+    /// What an answer takes without a queue; nothing: there has been none.
+    pub baseline_microseconds: Option<u64>,
+    /// What answers take beyond that; nothing: there are none at present.
+    pub queue_delay_microseconds: Option<u64>,
 }
 
 /// Frames with one outcome.

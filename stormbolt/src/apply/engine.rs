@@ -7,6 +7,7 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_common::steer::entry_for_cpu;
 use stormbolt_control::compile::{Input, Patient, Watch};
 use stormbolt_control::controller::{Command, Controller};
+use stormbolt_control::observe::LinkSignals;
 use stormbolt_control::policy::{AttachMode, FailsafeMode, Interface, Policy};
 use stormbolt_control::units::Nanoseconds;
 
@@ -14,7 +15,7 @@ use super::baselines::Baselines;
 use super::error::ApplyError;
 use super::memory::TableMemory;
 use super::observe::Received;
-use super::plan::{Numbers, Terms, rate_entry, rule_entries, tables};
+use super::plan::{Numbers, Terms, rule_entries, tables};
 use super::table_sizes::{FixedSizes, room_for};
 use crate::causes::with_causes;
 use crate::datapath::{
@@ -33,7 +34,9 @@ pub struct Engine {
     pub(super) policy: Policy,
     pub(super) controller: Controller,
     pub(super) numbers: Numbers,
-    terms: Terms,
+    pub(super) terms: Terms,
+    /// What is known of the links since the last tick, by interface.
+    pub(super) signals: Vec<LinkSignals>,
     pub(super) attachments: BTreeMap<String, Attachment>,
     pub(super) baselines: Baselines,
     pub(super) received: Received,
@@ -102,6 +105,7 @@ impl Engine {
             datapath,
             controller: Controller::new(&nothing),
             terms: Terms::of(&nothing),
+            signals: Vec::new(),
             policy: nothing,
             numbers: Numbers::none(cells),
             attachments: BTreeMap::new(),
@@ -155,7 +159,7 @@ impl Engine {
         self.promise_word(self.received.at, LONGEST_APPLY);
         let compiled = self.memory.compile(input, watch)?;
         let cpus = self.datapath.cpus();
-        let terms = Terms::of(&policy);
+        let terms = Terms::of(controller.standing());
         let tables = tables(
             &policy,
             &controller,
@@ -217,6 +221,8 @@ impl Engine {
         self.policy = policy;
         self.controller = controller;
         self.numbers = numbers;
+        // Their positions are those of the old policy.
+        self.signals.clear();
         self.promise_word(self.received.at, LONGEST_APPLY);
         self.settle_interfaces();
         Ok(())
@@ -224,7 +230,8 @@ impl Engine {
 
     /// One interval of the control line at time `now`.
     pub fn tick(&mut self, now: Nanoseconds) {
-        let observation = self.observe(now);
+        let mut observation = self.observe(now);
+        observation.links = std::mem::take(&mut self.signals);
         for command in self.controller.tick(&observation) {
             self.carry_out(command);
         }
@@ -278,31 +285,20 @@ impl Engine {
         });
         let tables = self.table_sizes().notices(&self.policy);
         fallbacks
+            .chain(self.link_notices())
             .chain(tables.map(|(message, help)| format!("{message}; {help}")))
             .chain(self.notices.iter().cloned())
             .collect()
     }
 
-    fn carry_out(&self, command: Command) {
+    fn carry_out(&mut self, command: Command) {
         match command {
             Command::SetRate {
                 interface,
                 class,
                 rate,
-            } => {
-                let entry = rate_entry(
-                    &self.policy,
-                    &self.controller,
-                    &self.numbers,
-                    &self.terms,
-                    (interface, class),
-                    rate,
-                    self.datapath.cpus(),
-                );
-                if let Some(cell) = self.numbers.cell(interface, class) {
-                    self.datapath.set_rate(cell, entry);
-                }
-            }
+            } => self.set_rate((interface, class), rate),
+            Command::SetCapacity { interface, .. } => self.set_capacity(interface),
             Command::MoveSlot { cpu_set, slot, cpu } => {
                 if let Some(&number) = self.numbers.cpu_sets.get(cpu_set) {
                     self.set_slot(number, slot, cpu);

@@ -11,6 +11,7 @@ mod error;
 mod explain;
 mod headroom;
 mod ids;
+mod links;
 mod memory;
 mod observe;
 mod packet_words;

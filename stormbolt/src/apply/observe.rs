@@ -43,6 +43,7 @@ impl Engine {
                 .iter()
                 .map(|&cpu_set| self.datapath.slot_packets(cpu_set))
                 .collect(),
+            links: Vec::new(),
         }
     }
 

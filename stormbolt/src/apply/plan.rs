@@ -99,7 +99,7 @@ fn no_room(full: Full) -> ApplyError {
     }
 }
 
-/// What of the classes' entries does not change while a policy is in force.
+/// What of the classes' entries does not change while a policy is in force, but for capacities.
 pub(super) struct Terms {
     borrowing: Borrowing,
     failsafe: FailsafeRates,
@@ -115,11 +115,15 @@ impl Terms {
             sources: SourceLimits::of(policy),
         }
     }
+
+    /// The capacity of an interface, by position, is another in `policy`.
+    pub(super) fn renew(&mut self, policy: &Policy, interface: usize) {
+        self.failsafe.renew(policy, interface);
+    }
 }
 
 /// A class's rate on an interface as the policer reads it, steering included.
 pub(super) fn rate_entry(
-    policy: &Policy,
     controller: &Controller,
     numbers: &Numbers,
     terms: &Terms,
@@ -127,6 +131,8 @@ pub(super) fn rate_entry(
     rate: BitsPerSecond,
     cpus: u32,
 ) -> ClassRate {
+    // With the capacities that are in force.
+    let policy = controller.standing();
     let set = controller
         .cpu_set_of(class)
         .and_then(|set| numbers.cpu_sets.get(set));
@@ -186,7 +192,7 @@ pub(super) fn tables(
         for (class, &rate) in of_interface.iter().enumerate() {
             if let Some(cell) = numbers.cell(interface, class) {
                 let place = (interface, class);
-                let entry = rate_entry(policy, controller, numbers, terms, place, rate, cpus);
+                let entry = rate_entry(controller, numbers, terms, place, rate, cpus);
                 rates.push((cell, entry));
             }
         }
@@ -201,7 +207,7 @@ pub(super) fn tables(
         rates,
         interface_rates: (numbers.interfaces.iter().copied())
             .zip(
-                (policy.interfaces.iter())
+                (controller.standing().interfaces.iter())
                     .map(|interface| interface_rate(interface, &policy.classes)),
             )
             .collect(),

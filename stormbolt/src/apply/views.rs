@@ -16,8 +16,10 @@ use crate::api::documents::{
 impl Engine {
     /// The interfaces and what became of their frames.
     pub fn interfaces(&self) -> Interfaces {
-        let interfaces = self.policy.interfaces.iter().zip(&self.numbers.interfaces);
-        let interfaces = interfaces.map(|(interface, &number)| {
+        // Capacities are those in force.
+        let standing = self.controller.standing().interfaces.iter();
+        let interfaces = standing.zip(&self.numbers.interfaces).enumerate();
+        let interfaces = interfaces.map(|(position, (interface, &number))| {
             let outcomes: Vec<OutcomeCount> = Outcome::ALL
                 .map(|outcome| self.outcome(&interface.name, number, outcome))
                 .into();
@@ -29,6 +31,7 @@ impl Engine {
                     .map_or("detached", |attachment| attachment.mode.name())
                     .to_owned(),
                 capacity_bits_per_second: interface.capacity,
+                adaptive: self.adaptive_status(position),
                 received_packets: outcomes.iter().map(|outcome| outcome.packets).sum(),
                 received_bytes: outcomes.iter().map(|outcome| outcome.bytes).sum(),
                 outcomes,
@@ -109,7 +112,7 @@ impl Engine {
 
     fn class(&self, interface: usize, class: usize) -> Option<ClassStatus> {
         let spec = self.policy.classes.get(class)?;
-        let link = self.policy.interfaces.get(interface)?;
+        let link = self.controller.standing().interfaces.get(interface)?;
         let estimate = self.controller.demands().get(interface)?.get(class)?;
         let rate = self.controller.rates().get(interface)?.get(class)?;
         let key = (link.name.clone(), spec.name.clone());

@@ -49,6 +49,17 @@ pub(super) struct InterfaceEntry {
     pub(super) capacity: Option<Field>,
     pub(super) mode: Option<Field>,
     pub(super) overhead: Option<Field>,
+    pub(super) adaptive: AdaptiveEntry,
+}
+
+/// The keys of `[interface.NAME]` for a capacity that follows its link.
+#[derive(Debug)]
+pub(super) struct AdaptiveEntry {
+    pub(super) min: Option<Field>,
+    pub(super) max: Option<Field>,
+    pub(super) probe: Option<List>,
+    pub(super) probe_interval: Option<Field>,
+    pub(super) delay_target: Option<Field>,
 }
 
 /// `[class.NAME]`
@@ -264,6 +275,13 @@ impl InterfaceEntry {
             capacity: section.field("capacity", problems),
             mode: section.field("mode", problems),
             overhead: section.field("overhead", problems),
+            adaptive: AdaptiveEntry {
+                min: section.field("capacity-min", problems),
+                max: section.field("capacity-max", problems),
+                probe: section.list("probe", problems),
+                probe_interval: section.field("probe-interval", problems),
+                delay_target: section.field("delay-target", problems),
+            },
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use stormbolt_control::policy::{
-    Accepts, Action, Addresses, AttachMode, Class, FailsafeMode, FragmentMatch, Group, Malformed,
-    Policy, Range, Rule, RuleMatch, Set, TableWishes, TcpFlagsMatch,
+    Accepts, Action, Adaptive, Addresses, AttachMode, Class, FailsafeMode, FragmentMatch, Group,
+    Malformed, Policy, Range, Rule, RuleMatch, Set, TableWishes, TcpFlagsMatch,
 };
 
 use super::fields::{DSCP, PROTOCOLS, TCP_FLAGS};
@@ -35,6 +35,9 @@ pub fn to_toml(policy: &Policy) -> String {
         out.text("mode", mode(interface.mode));
         if interface.overhead != 0 {
             out.value("overhead", interface.overhead);
+        }
+        if let Some(adaptive) = &interface.adaptive {
+            write_adaptive(&mut out, adaptive);
         }
     }
     for class in &policy.classes {
@@ -132,6 +135,16 @@ fn write_tables(out: &mut Writer, policy: &Policy) {
         if let Some(number) = number {
             out.value(key, number);
         }
+    }
+}
+
+fn write_adaptive(out: &mut Writer, adaptive: &Adaptive) {
+    out.text("capacity-min", &write_rate(adaptive.min));
+    out.text("capacity-max", &write_rate(adaptive.max));
+    if !adaptive.probes.is_empty() {
+        out.list("probe", adaptive.probes.iter().map(quoted));
+        out.text("probe-interval", &write_time(adaptive.probe_interval));
+        out.text("delay-target", &write_time(adaptive.delay_target));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What holds for whole files: messages, examples, round trips, and no panics.
 
+mod adaptive;
 mod class_parts;
 mod documents;
 mod groups;

@@ -1,6 +1,7 @@
 //! The engine as the daemon's machine.
 
 use stormbolt_control::compile::Watch;
+use stormbolt_control::observe::LinkSignals;
 use stormbolt_control::policy::Policy;
 use stormbolt_control::units::Nanoseconds;
 
@@ -10,6 +11,10 @@ use crate::api::explanation::Explanation;
 use crate::apply::{Asked, Engine, ExplainError, FixedSizes};
 
 impl Machine for Engine {
+    fn sense(&mut self, signals: Vec<LinkSignals>) {
+        self.sense(signals);
+    }
+
     fn tick(&mut self, now: Nanoseconds) {
         self.tick(now);
     }

@@ -1,17 +1,20 @@
 //! A machine without a kernel, for tests.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use stormbolt_common::limits::CellLayout;
 use stormbolt_control::compile::{Progress, Watch};
+use stormbolt_control::observe::LinkSignals;
 use stormbolt_control::policy::Policy;
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
 use super::machine::{BoxedError, Machine};
 use crate::api::documents::{
-    ClassStatus, Classes, CpuStatus, Cpus, DOCUMENT_VERSION, InterfaceStatus, Interfaces,
-    OutcomeCount, RuleStatus, Rules, SourceClass, SourceStatus, Sources,
+    AdaptiveStatus, CapacityChange, ClassStatus, Classes, CpuStatus, Cpus, DOCUMENT_VERSION,
+    InterfaceStatus, Interfaces, OutcomeCount, ProbeStatus, RuleStatus, Rules, SourceClass,
+    SourceStatus, Sources,
 };
 use crate::api::explanation::{Explanation, FailedField, NearMiss};
 use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes};
@@ -117,6 +120,10 @@ impl Drop for FakeMachine {
 }
 
 impl Machine for FakeMachine {
+    fn sense(&mut self, signals: Vec<LinkSignals>) {
+        assert_eq!(signals.len(), self.policy.interfaces.len());
+    }
+
     fn tick(&mut self, _now: Nanoseconds) {
         assert!(
             !Self::has_interface(&self.policy, "panic"),
@@ -255,11 +262,44 @@ pub(crate) fn interfaces() -> Interfaces {
             ifindex: 2,
             mode: "native".to_owned(),
             capacity_bits_per_second: BitsPerSecond(1_000_000_000),
+            adaptive: None,
             received_packets: 1_512_350,
             received_bytes: 151_235_000,
             outcomes,
         }],
     }
+}
+
+/// An interface whose capacity follows its link, by two probes of which one does not answer.
+pub(crate) fn adaptive_interfaces() -> Interfaces {
+    let megabits = |number: u64| BitsPerSecond(number * 1_000_000);
+    let probe = |last, answered, baseline| ProbeStatus {
+        address: IpAddr::from([192, 0, 2, last]),
+        answered,
+        lost: 3,
+        baseline_microseconds: baseline,
+        queue_delay_microseconds: baseline.map(|_| 1_240),
+    };
+    let mut interfaces = interfaces();
+    for interface in &mut interfaces.interfaces {
+        interface.capacity_bits_per_second = BitsPerSecond(38_234_567);
+        interface.adaptive = Some(AdaptiveStatus {
+            start_bits_per_second: megabits(100),
+            min_bits_per_second: megabits(10),
+            max_bits_per_second: megabits(200),
+            arrived_bits_per_second: BitsPerSecond(37_123_456),
+            delay_target_microseconds: 15_000,
+            queue_delay_microseconds: Some(1_240),
+            state: "busy".to_owned(),
+            last_change: Some(CapacityChange {
+                reason: "bufferbloat".to_owned(),
+                from_bits_per_second: BitsPerSecond(40_500_000),
+                age_milliseconds: 3_400,
+            }),
+            probes: vec![probe(1, 1_234, Some(20_300)), probe(2, 0, None)],
+        });
+    }
+    interfaces
 }
 
 pub(crate) fn classes() -> Classes {

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use stormbolt_control::compile::Watch;
+use stormbolt_control::observe::LinkSignals;
 use stormbolt_control::policy::Policy;
 use stormbolt_control::units::Nanoseconds;
 
@@ -15,6 +16,9 @@ pub type BoxedError = Box<dyn Error + Send + Sync>;
 
 /// A data path under a policy. It lives on one thread; dropping it detaches everything.
 pub trait Machine {
+    /// Takes over what is known of the links, by interface of the policy in force; the next tick acts on it.
+    fn sense(&mut self, signals: Vec<LinkSignals>);
+
     /// Runs one interval of the controller at time `now`.
     fn tick(&mut self, now: Nanoseconds);
 

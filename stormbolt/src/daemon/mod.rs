@@ -9,6 +9,7 @@ pub(crate) mod clock;
 mod engine;
 mod error;
 mod machine;
+mod probe;
 mod process;
 mod running;
 mod schedule;

@@ -7,6 +7,7 @@ use stormbolt_control::units::Nanoseconds;
 use super::activity::{Activity, Cancel};
 use super::clock;
 use super::machine::{BoxedError, Machine};
+use super::probe::Prober;
 use crate::api::documents::{DOCUMENT_VERSION, Status};
 use crate::api::explanation::Explanation;
 use crate::apply::{ApplyError, Asked, ExplainError};
@@ -15,16 +16,22 @@ use crate::causes::with_causes;
 /// Characters of a policy's source that are kept.
 const MAX_SOURCE: usize = 4096;
 
+/// How often it is looked for notices that have come up since a policy was put into force.
+const NOTICES_EVERY: Nanoseconds = Nanoseconds::from_millis(1_000);
+
 /// A machine that runs; owned by the worker's thread.
 pub struct Running {
     machine: Box<dyn Machine>,
+    prober: Prober,
     activity: Activity,
     source: String,
     started: Nanoseconds,
     ticks: u64,
     last_tick: Nanoseconds,
-    /// What has been logged already.
-    told: Vec<String>,
+    /// What has been logged already about attachments, and as notices.
+    told: (Vec<String>, Vec<String>),
+    /// When it was looked for notices last.
+    looked: Nanoseconds,
 }
 
 impl Running {
@@ -32,14 +39,16 @@ impl Running {
     pub(super) fn new(machine: Box<dyn Machine>, source: &str, activity: Activity) -> Self {
         let mut running = Self {
             machine,
+            prober: Prober::default(),
             activity,
             source: printable(source),
             started: clock::now(),
             ticks: 0,
             last_tick: Nanoseconds(0),
-            told: Vec::new(),
+            told: Default::default(),
+            looked: Nanoseconds(0),
         };
-        running.log_policy();
+        running.go_over();
         running
     }
 
@@ -73,7 +82,7 @@ impl Running {
         match result {
             Ok(generation) => {
                 self.source = source;
-                self.log_policy();
+                self.go_over();
                 Ok(generation)
             }
             Err(error) => {
@@ -111,7 +120,7 @@ impl Running {
             interface_count: policy.interfaces.len(),
             class_count: policy.classes.len(),
             rule_count: policy.rules.len(),
-            notices: self.machine.notices(),
+            notices: self.notices(),
         }
     }
 
@@ -121,11 +130,30 @@ impl Running {
 
     /// One tick. Returns the time at its end.
     pub(super) fn tick(&mut self, now: Nanoseconds) -> Nanoseconds {
+        if self.prober.is_wanted() {
+            self.machine.sense(self.prober.take());
+            if now.since(self.looked) >= NOTICES_EVERY {
+                self.looked = now;
+                self.log_notices();
+            }
+        }
         self.machine.tick(now);
         let end = clock::now();
         self.ticks += 1;
         self.last_tick = end.since(now);
         end
+    }
+
+    /// Another policy is in force.
+    fn go_over(&mut self) {
+        self.prober.follow(self.machine.policy());
+        self.log_policy();
+    }
+
+    fn notices(&self) -> Vec<String> {
+        let mut notices = self.machine.notices();
+        notices.extend(self.prober.notices());
+        notices
     }
 
     fn log_policy(&mut self) {
@@ -137,21 +165,35 @@ impl Running {
             .interfaces
             .into_iter()
             .map(|interface| {
-                let capacity = interface.capacity_bits_per_second;
+                let capacity = match &interface.adaptive {
+                    None => interface.capacity_bits_per_second.to_string(),
+                    Some(link) => format!(
+                        "from {} to {} as the link allows",
+                        link.min_bits_per_second, link.max_bits_per_second
+                    ),
+                };
                 format!(
                     "attached to {} in {} mode, capacity {capacity}",
                     interface.name, interface.mode
                 )
             });
         let attached: Vec<_> = attached.collect();
-        for line in attached.iter().filter(|line| !self.told.contains(line)) {
+        for line in attached.iter().filter(|line| !self.told.0.contains(line)) {
             tracing::info!("{line}");
         }
-        let notices = self.machine.notices();
-        for notice in notices.iter().filter(|notice| !self.told.contains(notice)) {
+        self.told.0 = attached;
+        self.log_notices();
+    }
+
+    fn log_notices(&mut self) {
+        let notices = self.notices();
+        for notice in notices
+            .iter()
+            .filter(|notice| !self.told.1.contains(notice))
+        {
             tracing::warn!("{notice}");
         }
-        self.told = [attached, notices].concat();
+        self.told.1 = notices;
     }
 }
 

@@ -109,6 +109,13 @@ impl Datapath {
         self.rates.get(index(rate_index(self.cells, slot, cell)))
     }
 
+    /// Rewrites what one interface of the policy in force can carry.
+    pub fn set_interface_rate(&self, interface: u32, rate: InterfaceRate) {
+        let slot = policy_slot(self.generation());
+        let place = index(interface_rate_index(slot, interface));
+        self.interface_rates.set(place, rate);
+    }
+
     /// What one interface of the policy in force can carry.
     pub fn interface_rate(&self, interface: u32) -> Option<InterfaceRate> {
         let slot = policy_slot(self.generation());

@@ -350,7 +350,7 @@ impl Interface {
         })
     }
 
-    fn netlink<F>(&self, operation: String, request: F) -> Result<(), LabError>
+    pub(super) fn netlink<F>(&self, operation: String, request: F) -> Result<(), LabError>
     where
         F: AsyncFnOnce(Handle, u32) -> Result<(), rtnetlink::Error> + Send,
     {

@@ -5,6 +5,7 @@
 //! kernel removes them with their links once the last descriptor is closed, also after a kill.
 //! Nothing here can send a frame out of the namespaces that it made.
 
+mod bottleneck;
 pub mod clock;
 mod error;
 mod ethtool;

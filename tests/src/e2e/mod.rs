@@ -2,6 +2,7 @@
 //! command line, and traffic through sockets.
 
 mod binary;
+mod bottleneck;
 mod command_line;
 mod daemon;
 mod lab;
@@ -10,9 +11,10 @@ mod policies;
 mod waiting;
 
 pub use binary::{copy_for_everybody, stormbolt};
+pub use bottleneck::{Bottleneck, ECHO_PORT, FAR};
 pub use command_line::{Finished, run};
 pub use daemon::Daemon;
 pub use lab::{Family, HOST, Lab, SENDERS};
 pub use meter::{Reading, assert_rate_is_held};
-pub use policies::{policy, policy_file};
+pub use policies::{policy, policy_file, policy_with};
 pub use waiting::{until, until_some};

@@ -6,9 +6,14 @@ use tempfile::NamedTempFile;
 
 /// A whole policy for `eth0`: `rest` has the classes, the rules and the default.
 pub fn policy(rest: &str) -> String {
+    policy_with("capacity = \"10Gbit\"\n", rest)
+}
+
+/// The same with these keys of `eth0` beside the mode.
+pub fn policy_with(interface: &str, rest: &str) -> String {
     format!(
         "version = 1\n\n[controller]\ninterval = \"100ms\"\n\n\
-         [interface.eth0]\ncapacity = \"10Gbit\"\nmode = \"native\"\n\n{rest}"
+         [interface.eth0]\n{interface}mode = \"native\"\n\n{rest}"
     )
 }
 

@@ -71,6 +71,24 @@ fn interfaces_show_what_became_of_their_frames() {
 }
 
 #[test]
+fn a_capacity_that_follows_its_link_shows_why_it_is_where_it_is() {
+    let text = fake::adaptive_interfaces().table(PLAIN);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(
+        lines[3..9],
+        [
+            "interface    from       to    start  arriving  queue delay  now   last change",
+            "eth0       10Mbit  200Mbit  100Mbit  37.1Mbit       1.2 ms  busy  bufferbloat, from 40.5Mbit, 3s ago",
+            "",
+            "interface  probe      answered  lost  baseline  queue delay",
+            "eth0       192.0.2.1    1.23 k     3   20.3 ms       1.2 ms",
+            "eth0       192.0.2.2         0     3         -    no answer",
+        ],
+        "\n{text}"
+    );
+}
+
+#[test]
 fn rules_show_what_they_matched() {
     assert_shows(
         &fake::rules(),

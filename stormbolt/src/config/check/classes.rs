@@ -29,10 +29,11 @@ pub(super) fn classes(
     interfaces: &[Interface],
     problems: &mut Problems,
 ) -> Vec<Class> {
-    let capacities = || interfaces.iter().map(|interface| interface.capacity);
+    let capacities = interfaces.iter().map(|interface| interface.capacity);
+    let largest = interfaces.iter().map(Interface::largest_capacity);
     let links = Links {
-        smallest: capacities().min().unwrap_or(MAX_RATE),
-        largest: capacities().max().unwrap_or(MAX_RATE),
+        smallest: capacities.min().unwrap_or(MAX_RATE),
+        largest: largest.max().unwrap_or(MAX_RATE),
     };
     let classes: Vec<_> = entries
         .iter()

@@ -19,7 +19,7 @@ pub(super) fn groups(
     interfaces: &[Interface],
     problems: &mut Problems,
 ) -> Vec<Group> {
-    let largest = interfaces.iter().map(|interface| interface.capacity).max();
+    let largest = interfaces.iter().map(Interface::largest_capacity).max();
     let largest = largest.unwrap_or(MAX_RATE);
     let groups = entries.iter().map(|entry| group(entry, largest, problems));
     let mut groups: Vec<Group> = groups.collect();

@@ -37,9 +37,9 @@ pub(super) fn check_guarantees(
     }
     let outermost = families.members(None);
     for (entry, interface) in document.interfaces.iter().zip(interfaces) {
-        let at = entry
-            .capacity
-            .as_ref()
+        let lowest = entry.adaptive.min.as_ref();
+        let at = lowest
+            .or(entry.capacity.as_ref())
             .map_or(entry.name.span(), Field::span);
         check_link(interface, at, outermost, problems);
     }
@@ -115,16 +115,21 @@ fn check_link(
     guarantees: &[&Guarantee<'_>],
     problems: &mut Problems,
 ) {
-    let (name, capacity) = (&interface.name, interface.capacity);
+    let (name, capacity) = (&interface.name, interface.least_capacity());
+    // A guarantee holds whatever the capacity comes to.
+    let lowest = match interface.adaptive {
+        Some(_) => " at its lowest",
+        None => "",
+    };
     let mut single = false;
     for one in guarantees.iter().filter(|one| one.rate > capacity) {
         single = true;
         let message = format!(
-            "{} `{}` is guaranteed {}, more than `{name}` carries",
+            "{} `{}` is guaranteed {}, more than `{name}` carries{lowest}",
             one.kind, one.name, one.rate
         );
         let problem = Problem::error(one.span.clone(), message).label("guaranteed");
-        problems.add(problem.also(at.clone(), format!("`{name}` carries {capacity}")));
+        problems.add(problem.also(at.clone(), format!("`{name}` carries {capacity}{lowest}")));
     }
     let total: BitsPerSecond = guarantees.iter().map(|one| one.rate).sum();
     if single || total <= capacity {
@@ -136,7 +141,8 @@ fn check_link(
     } else {
         "classes"
     };
-    let message = format!("the {who} are guaranteed {total}, but `{name}` carries {capacity}");
+    let message =
+        format!("the {who} are guaranteed {total}, but `{name}` carries {capacity}{lowest}");
     let problem = Problem::error(at, message).label("the link");
     let what = format!("the guarantees of all {who} must fit each link: lower some of them");
     let problem = problem.help(help(what, guarantees));

@@ -3,6 +3,7 @@
 use stormbolt_control::policy::{AttachMode, Interface};
 use stormbolt_control::units::BitsPerSecond;
 
+use super::adaptive::adaptive;
 use crate::config::diagnostic::{Problem, Problems};
 use crate::config::document::InterfaceEntry;
 use crate::config::numbers::word;
@@ -48,6 +49,7 @@ fn interface(entry: &InterfaceEntry, problems: &mut Problems) -> Interface {
         .mode
         .as_ref()
         .and_then(|field| word("mode", field, MODES, problems));
+    let adaptive = adaptive(entry, capacity, problems);
     // A rate that was not understood must not make every guarantee look too large.
     Interface {
         name,
@@ -58,6 +60,7 @@ fn interface(entry: &InterfaceEntry, problems: &mut Problems) -> Interface {
             .as_ref()
             .and_then(|field| overhead(field, problems))
             .unwrap_or(0),
+        adaptive,
     }
 }
 

@@ -1,5 +1,6 @@
 //! From the document to a policy: names are resolved, limits are held.
 
+mod adaptive;
 mod circles;
 mod classes;
 mod conflicts;

@@ -7,7 +7,7 @@ use crate::config::{LoadError, load, parse, to_toml};
 
 const REFERENCE: &str = include_str!("../../../../docs/policy.md");
 const BOGONS: &str = include_str!("../../../../docs/examples/bogons.txt");
-const EXAMPLES: [(&str, &str); 3] = [
+const EXAMPLES: [(&str, &str); 4] = [
     (
         "game-server.toml",
         include_str!("../../../../docs/examples/game-server.toml"),
@@ -19,6 +19,10 @@ const EXAMPLES: [(&str, &str); 3] = [
     (
         "isp-edge.toml",
         include_str!("../../../../docs/examples/isp-edge.toml"),
+    ),
+    (
+        "radio-link.toml",
+        include_str!("../../../../docs/examples/radio-link.toml"),
     ),
 ];
 
@@ -95,6 +99,11 @@ fn every_key_is_in_the_reference() {
         "memory",
         "flows",
         "capacity",
+        "capacity-min",
+        "capacity-max",
+        "probe",
+        "probe-interval",
+        "delay-target",
         "mode",
         "priority",
         "rate",

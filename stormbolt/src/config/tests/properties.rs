@@ -10,14 +10,18 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use stormbolt_control::policy::{
-    Accepts, Action, Addresses, AttachMode, Class, CpuSet, Failsafe, FailsafeMode, FragmentMatch,
-    Group, Interface, Law, Malformed, Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
+    Accepts, Action, Addresses, Class, CpuSet, Failsafe, FailsafeMode, FragmentMatch, Group, Law,
+    Malformed, Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
 use super::class_parts::{per_source, treatment};
 use super::table_wishes::tables;
 use crate::config::{parse, parse_rule, render, rule_to_toml, to_toml};
+
+mod interfaces;
+
+use interfaces::interfaces;
 
 const EXAMPLE: &str = include_str!("../../../../docs/examples/game-server.toml");
 pub(super) const CAPACITY: u64 = 100_000_000_000;
@@ -330,30 +334,6 @@ fn distinct(
     count: std::ops::Range<usize>,
 ) -> impl Strategy<Value = BTreeSet<String>> {
     btree_set(pattern, count)
-}
-
-fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
-    let modes = select(vec![
-        AttachMode::Auto,
-        AttachMode::Native,
-        AttachMode::Generic,
-    ]);
-    let names = distinct("[a-z\"'.\\\\é]{1,5}[0-9]", 1..4);
-    let overheads = -64..=127_i8;
-    (names, CAPACITY..=400_000_000_000, modes, overheads).prop_map(
-        |(names, capacity, mode, overhead)| {
-            let capacity = BitsPerSecond(capacity);
-            names
-                .into_iter()
-                .map(|name| Interface {
-                    name,
-                    capacity,
-                    mode,
-                    overhead,
-                })
-                .collect()
-        },
-    )
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
