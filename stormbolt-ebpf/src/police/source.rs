@@ -31,6 +31,10 @@ const ATTEMPTS: u32 = 4;
 /// All bits of a time.
 const TIMES: u64 = (1 << TIME_BITS) - 1;
 
+/// How far ahead a bucket's time may lie because another CPU has seen a later jiffy: about a second. What lies further
+/// ahead is from before the times repeated.
+const SKEW: u64 = 1 << 22;
+
 /// Where a packet comes from, as far as its class tells sources apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
@@ -71,17 +75,20 @@ impl Source {
     }
 }
 
-/// Multiply and fold (the odd constants are those of `wyhash`). Each step can be undone, so that no two sources are
-/// the same in all bits, and which ones are in some of them depends on the seed.
+/// Multiply and fold, several times for each half, so that no pattern of bits goes through unmixed; what the halves are
+/// multiplied by depends on the seed. The constants are those of `wyhash` and of `splitmix64`.
 #[inline(always)]
 fn hash([high, low]: [u64; 2], cell: u32, seed: u64) -> u64 {
+    let secret = seed.wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1;
     let mut hash = seed ^ u64::from(cell);
     for word in [high, low] {
         hash = (hash ^ word).wrapping_mul(0xa076_1d64_78bd_642f);
         hash ^= hash >> 32;
+        hash = hash.wrapping_mul(secret);
+        hash ^= hash >> 29;
     }
     hash = hash.wrapping_mul(0xe703_7ed1_a0b4_28db);
-    hash ^ hash >> 29
+    hash ^ hash >> 32
 }
 
 /// What becomes of a packet of a source.
@@ -164,9 +171,12 @@ fn find<W: SourceWord>(line: &[W; SOURCES_PER_LINE], tag: u64, now: u64) -> Foun
     };
     for (place, word) in line.iter().enumerate() {
         let word = word.read();
-        // A time that seems to lie ahead is from before the times repeated.
+        let ahead = word.wrapping_sub(now) & TIMES;
         let credit = if word == 0 {
             TIMES
+        } else if ahead < SKEW {
+            // A CPU that has seen the next jiffy has spent from it, or nothing is left.
+            0
         } else {
             now.wrapping_sub(word) & TIMES
         };

@@ -209,13 +209,7 @@ impl Engine {
 
         self.attachments.extend(attached);
         self.take_baselines(&policy, &numbers);
-        if self.numbers.class_ids.gives_up_any(&numbers.class_ids)
-            || self
-                .numbers
-                .interface_ids
-                .gives_up_any(&numbers.interface_ids)
-        {
-            // What has such a number next has other sources.
+        if self.has_other_sources(&policy, &numbers) {
             self.datapath.forget_offenders();
         }
         self.policy = policy;

@@ -5,9 +5,10 @@ use std::net::Ipv6Addr;
 
 use ipnet::IpNet;
 use stormbolt_common::source::{Offender, SourceCounters};
-use stormbolt_control::policy::{Class, Interface, PerSource};
+use stormbolt_control::policy::{Class, Interface, PerSource, Policy};
 
 use super::engine::Engine;
+use super::plan::Numbers;
 use crate::api::documents::{DOCUMENT_VERSION, SourceClass, SourceStatus, Sources};
 
 /// Sources that are shown.
@@ -53,6 +54,22 @@ impl Engine {
             classes,
             sources: sources.collect(),
         }
+    }
+
+    /// Whether offenders under a new policy would be taken for what they are not: numbers are given to others, or a class
+    /// tells its sources apart in another way.
+    pub(super) fn has_other_sources(&self, policy: &Policy, numbers: &Numbers) -> bool {
+        if self.numbers.class_ids.gives_up_any(&numbers.class_ids)
+            || (self.numbers.interface_ids).gives_up_any(&numbers.interface_ids)
+        {
+            return true;
+        }
+        let limits = |policy: &Policy, numbers: &Numbers| -> BTreeMap<u32, PerSource> {
+            let classes = policy.classes.iter().zip(&numbers.classes);
+            let limits = classes.filter_map(|(class, &number)| Some((number, class.per_source?)));
+            limits.collect()
+        };
+        limits(&self.policy, &self.numbers) != limits(policy, numbers)
     }
 
     /// The classes that have a limit on each source, on each interface, by cell.

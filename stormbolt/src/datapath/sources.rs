@@ -64,6 +64,9 @@ impl SourceTables {
     }
 }
 
+/// How often a set is read while a CPU writes to it.
+const ATTEMPTS: u32 = 4;
+
 impl Datapath {
     /// What was refused of the sources of one class on one interface.
     pub fn source_counters(&self, cell: u32) -> SourceCounters {
@@ -82,9 +85,25 @@ impl Datapath {
     /// The sources that were refused most, each CPU's after the other's.
     pub fn offenders(&self) -> Vec<Offender> {
         let sets = 0..usize::try_from(self.cpus * OFFENDER_SETS).unwrap_or(0);
-        let sets = sets.filter_map(|set| self.sources.offenders.get(set));
+        let sets = sets.filter_map(|set| self.offender_set(set));
         let all = sets.flat_map(|set| set.offenders);
-        all.filter(|one| one.weight > 0).collect()
+        // A set that was emptied while a CPU wrote to it may have an entry without an address.
+        let is_whole = |one: &Offender| one.weight > 0 && one.halves != [0; 2];
+        all.filter(is_whole).collect()
+    }
+
+    /// A set that no CPU was writing to while it was read, if that can be had at all: else a source may be shown with the
+    /// counts of the one whose place it took.
+    fn offender_set(&self, set: usize) -> Option<OffenderSet> {
+        let mut last = self.sources.offenders.get(set)?;
+        for _ in 0..ATTEMPTS {
+            let again = self.sources.offenders.get(set)?;
+            if again == last {
+                break;
+            }
+            last = again;
+        }
+        Some(last)
     }
 
     /// Seconds from a jiffy, of which the lower half is known, to `now`.
@@ -95,8 +114,12 @@ impl Datapath {
         let jiffies = first.wrapping_add(now.0 / tick_ns);
         let now_low = u32::try_from(jiffies & u64::from(u32::MAX)).unwrap_or(0);
         let passed = now_low.wrapping_sub(jiffy);
-        // Refused after the last tick of the controller.
-        let passed = if passed > u32::MAX / 2 { 0 } else { passed };
+        // Refused after the last tick of the controller, which comes every ten seconds at least.
+        let passed = if passed > u32::MAX - 20_000 {
+            0
+        } else {
+            passed
+        };
         u64::from(passed) * tick_ns / 1_000_000_000
     }
 

@@ -87,7 +87,7 @@ fn class(entry: &ClassEntry, links: &Links, problems: &mut Problems) -> Class {
         burst: burst.unwrap_or(DEFAULT_BURST),
         weight,
         cpus: entry.cpus.as_ref().and_then(|list| cpus(list, problems)),
-        per_source: per_source(&entry.per_source, problems),
+        per_source: per_source(&entry.per_source, ceil.unwrap_or(links.largest), problems),
         treatment: treatment(entry, problems),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use stormbolt_common::source::MAX_SOURCE_LIMITS;
 use stormbolt_control::policy::{Class, PerSource};
-use stormbolt_control::units::Nanoseconds;
+use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
 use super::controller::time;
 use super::interfaces::rate;
@@ -17,8 +17,12 @@ use crate::config::section::Field;
 const MIN_BURST: Nanoseconds = Nanoseconds::from_millis(20);
 const MAX_BURST: Nanoseconds = Nanoseconds::from_millis(10_000);
 
-/// The limit on each source of a class, if it has one.
-pub(super) fn per_source(entry: &PerSourceEntry, problems: &mut Problems) -> Option<PerSource> {
+/// The limit on each source of a class that may have `most`, if it has one.
+pub(super) fn per_source(
+    entry: &PerSourceEntry,
+    most: BitsPerSecond,
+    problems: &mut Problems,
+) -> Option<PerSource> {
     let burst = entry.burst.as_ref().and_then(|field| {
         let bounds = (MIN_BURST, MAX_BURST, "it is from 20ms to 10s");
         time("per-source-burst", field, bounds, problems)
@@ -40,8 +44,13 @@ pub(super) fn per_source(entry: &PerSourceEntry, problems: &mut Problems) -> Opt
         }
         return None;
     };
+    let each = rate("per-source", field, problems)?;
+    if each >= most {
+        let message = format!("each source may have {each}, as much as the class itself");
+        problems.add(Problem::warning(field.span(), message).help("it limits nothing"));
+    }
     Some(PerSource {
-        rate: rate("per-source", field, problems)?,
+        rate: each,
         burst: burst.unwrap_or(PerSource::DEFAULT_BURST),
         ipv4_prefix: ipv4_prefix.unwrap_or(PerSource::DEFAULT_IPV4_PREFIX),
         ipv6_prefix: ipv6_prefix.unwrap_or(PerSource::DEFAULT_IPV6_PREFIX),

@@ -425,6 +425,21 @@ fn keys_about_sources_need_a_rate_and_bounds() {
         class("per-source = \"1Mbit\"\nper-source-burst = \"5ms\""),
         "10:20: error: per-source-burst `5ms` is out of bounds; it is from 20ms to 10s [\"5ms\"]"
     );
+    let rule = "[[rule]]\nprotocol = \"udp\"\nclass = \"a\"\n";
+    let wide = format!("[class.a]\nceil = \"1Mbit\"\nper-source = \"1Mbit\"\n{rule}");
+    assert_eq!(
+        found(&around(&wide)),
+        [
+            "10:14: warning: each source may have 1Mbit, as much as the class itself; it limits nothing \
+         [\"1Mbit\"]"
+        ]
+    );
+    let each = |number: u32| format!("[class.c{number}]\nper-source = \"{}kbit\"\n", 100 + number);
+    let many = one(&(1..=256).map(each).collect::<String>());
+    assert!(
+        many.contains("the classes have more than 255 different limits per source"),
+        "{many}"
+    );
     assert_eq!(
         class("per-source = \"1Mbit\"\nper-source-ipv4-prefix = 33"),
         "10:26: error: `per-source-ipv4-prefix` must be an integer from 1 to 32 [33]"
