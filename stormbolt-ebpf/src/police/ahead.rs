@@ -151,7 +151,7 @@ fn pay_as_known<B: Bucket>(
     let mut within_ns = ahead_ns + ahead_ns * left / (2 * u64::from(MOST_OWED));
     if known == Known::Outside {
         let above_ns = within_ns.saturating_sub(rate.burst_ns);
-        within_ns = earlier(within_ns, rate.burst_ns) + (above_ns * drawn >> 16);
+        within_ns = earlier(within_ns, rate.burst_ns) + ((above_ns * drawn) >> 16);
     }
     if !pay_ahead(rate, buckets, now, within_ns, bytes) {
         return false;
@@ -169,7 +169,7 @@ fn pay_as_known<B: Bucket>(
 fn may_mark(known: Known, sequence: u32) -> bool {
     match known {
         Known::Not | Known::AfterPause => true,
-        Known::Outside => (sequence.wrapping_mul(SPREAD) >> 8) % PASSES_PER_MARK == 0,
+        Known::Outside => (sequence.wrapping_mul(SPREAD) >> 8).is_multiple_of(PASSES_PER_MARK),
         Known::Again => false,
     }
 }
