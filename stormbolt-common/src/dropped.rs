@@ -1,9 +1,13 @@
-//! What a CPU remembers of the TCP segments that it dropped, so that it knows them when they come again.
+//! What a CPU remembers of the TCP segments that it dropped, so that it knows them when they come again, and of
+//! what their flows have had ahead of the rate.
 
 /// Ranges of one [`DroppedLine`].
 pub const RANGES_PER_LINE: usize = 4;
 /// Lines of each CPU.
 pub const DROPPED_LINES: u32 = 4096;
+
+/// The most that is remembered of what a flow has had, in 2^20 ns: about a second.
+pub const MOST_OWED: u16 = 1023;
 
 /// What was dropped of one flow.
 #[repr(C)]
@@ -15,8 +19,12 @@ pub struct DroppedRange {
     pub low: u32,
     /// The highest one.
     pub high: u32,
-    /// The jiffy (`bpf_jiffies64`, its lower half) of the last drop.
-    pub jiffy: u32,
+    /// The jiffy (`bpf_jiffies64`, its lowest bits) of the last drop, of the last mark, or of the last segment
+    /// that passed because nothing else had happened for a while.
+    pub jiffy: u16,
+    /// The time until which the flow has had its share, in 2^20 ns (`bpf_ktime_get_ns`, those bits): twice as far
+    /// from now as what it has had ahead of the rate takes, at most [`MOST_OWED`].
+    pub owes_until: u16,
 }
 
 /// Ranges of the flows whose hash leads here: one cache line.

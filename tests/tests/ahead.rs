@@ -1,5 +1,7 @@
 //! What passes ahead of a class's rate, and that it is paid back.
 
+use std::sync::atomic::AtomicU64;
+
 use proptest::prelude::*;
 use stormbolt_common::counters::Lease;
 use stormbolt_common::dropped::DroppedLine;
@@ -12,7 +14,9 @@ use stormbolt_tests::host_tables::{HostBucket, HostClock};
 /// A byte a microsecond: 8 Mbit/s.
 const BYTE_NS: u64 = 1_000;
 const BURST_NS: u64 = 20_000_000;
-const AHEAD_US: u32 = 180_000;
+const AHEAD_US: u32 = 200_000;
+/// What one flow may owe that has had nothing of late.
+const MOST_AHEAD_NS: u64 = 300_000_000;
 const SECOND_NS: u64 = 1_000_000_000;
 const FLOW: u32 = 77;
 
@@ -82,6 +86,13 @@ impl Class {
         }
     }
 
+    /// Makes the class owe so much.
+    fn owe(&mut self, milliseconds: u32) {
+        self.bucket = HostBucket(AtomicU64::new(
+            SECOND_NS + u64::from(milliseconds) * 1_000_000,
+        ));
+    }
+
     /// Sends new data until some is dropped, and returns the first sequence number that was.
     fn until_dropped(&mut self, now_ns: u64) -> u32 {
         (0..)
@@ -92,38 +103,100 @@ impl Class {
 }
 
 #[test]
-fn what_was_dropped_passes_when_it_comes_again_and_new_data_does_not() {
+fn what_was_dropped_passes_when_it_comes_again_and_other_flows_do_not() {
     let mut class = Class::new(AHEAD_US);
     let first = class.until_dropped(0);
     assert!(
         (19_000..=20_000).contains(&first),
         "20 ms of a byte a microsecond: {first}"
     );
-    assert_eq!(class.packet(0, data(first + 1000), 1000), Ahead::Refused);
     assert_eq!(class.packet(0, data(first), 1000), Ahead::Passed);
-    assert_eq!(class.packet(0, data(first + 1000), 1000), Ahead::Passed);
-    assert_eq!(class.packet(0, data(first + 2000), 1000), Ahead::Refused);
+    assert_eq!(class.lease.ahead_packets, 1);
+    let other_flow = Claim {
+        flow: FLOW + 1,
+        ..data(first)
+    };
+    assert_eq!(class.packet(0, other_flow, 1000), Ahead::Refused);
     assert_eq!(class.packet(0, OTHER, 1000), Ahead::Refused);
-    assert_eq!(class.lease.ahead_packets, 2);
 }
 
 #[test]
-fn after_a_pause_a_flow_passes_as_far_as_the_burst_once_more() {
+fn all_of_a_flow_that_has_lost_something_passes_as_far_as_the_burst_once_more() {
     let mut class = Class::new(AHEAD_US);
     let first = class.until_dropped(0);
-    // The bucket has filled for a jiffy: for four packets of other flows.
-    let at = 4_100_000;
-    while class.packet(at, OTHER, 1000) == Ahead::Passed {}
-    let segment = |number: u32| data(first + number * 1000);
-    let passed =
-        (1..).take_while(|&number| class.packet(at, segment(number), 1000) == Ahead::Passed);
-    // As many as the burst has, and then no more in this jiffy.
-    let passed = passed.count();
-    assert!((19..=20).contains(&passed), "{passed}");
-    assert_eq!(
-        class.packet(at + 2_000_000, segment(50), 1000),
-        Ahead::Refused
+    for number in 1..20 {
+        let segment = data(first + number * 1000);
+        assert_eq!(class.packet(0, segment, 1000), Ahead::Passed, "{number}");
+    }
+}
+
+/// Of a thousand segments of a flow that has lost something, how many would pass while so much is owed.
+fn passing_while_owed(owed_ms: u32) -> usize {
+    let passes = |number: &u32| {
+        let mut class = Class::new(AHEAD_US);
+        let first = class.until_dropped(0);
+        class.owe(owed_ms);
+        class.packet(0, data(first + number * 1448), 1000) == Ahead::Passed
+    };
+    (1..=1000).filter(passes).count()
+}
+
+#[test]
+fn beyond_that_the_fewer_pass_the_more_is_owed() {
+    let passing: Vec<usize> = [30, 100, 200, 290]
+        .into_iter()
+        .map(passing_while_owed)
+        .collect();
+    assert!(
+        passing
+            .iter()
+            .is_sorted_by(|fewer_owed, more| fewer_owed > more),
+        "{passing:?}"
     );
+    assert!(
+        passing.first().is_some_and(|&most| most > 900)
+            && passing.last().is_some_and(|&least| least < 100),
+        "{passing:?}"
+    );
+}
+
+#[test]
+fn one_segment_after_a_pause_passes_whatever_it_is() {
+    for number in 1..100 {
+        let mut class = Class::new(AHEAD_US);
+        let first = class.until_dropped(0);
+        let pause_ns = 8_100_000;
+        class.owe(290);
+        let probe = data(first + number * 1448);
+        assert_eq!(class.packet(pause_ns, probe, 1000), Ahead::Passed);
+    }
+}
+
+#[test]
+fn a_flow_that_has_had_much_of_late_leaves_the_last_third_to_others() {
+    let mut class = Class::new(AHEAD_US);
+    let first = class.until_dropped(0);
+    // The same segment over and over, as far as anybody can tell.
+    let again = |class: &mut Class, flow, now_ns: u64| {
+        let claim = Claim {
+            flow,
+            ..data(first)
+        };
+        let jiffy = u16::try_from((SECOND_NS + now_ns) / 4_000_000).expect("a few seconds");
+        note_dropped(&mut class.line, flow, first, jiffy);
+        class.packet(now_ns, claim, 1000)
+    };
+    // Ten seconds of twice the rate.
+    let halves_of_milliseconds: u64 = 20_000;
+    for half in 0..halves_of_milliseconds {
+        again(&mut class, FLOW, half * 500_000);
+    }
+    let now_ns = halves_of_milliseconds * 500_000;
+    while again(&mut class, FLOW, now_ns) == Ahead::Passed {}
+    for number in 0..70 {
+        let became = again(&mut class, FLOW + 1, now_ns);
+        assert_eq!(became, Ahead::Passed, "{number}");
+    }
 }
 
 #[test]
@@ -170,8 +243,8 @@ fn nothing_passes_ahead_where_nothing_may() {
 #[test]
 fn a_flow_is_forgotten_when_four_others_have_taken_its_line() {
     let mut line = DroppedLine::default();
-    for flow in 1..=5 {
-        note_dropped(&mut line, flow, 9, flow);
+    for (flow, jiffy) in (1..=5).zip(1..) {
+        note_dropped(&mut line, flow, 9, jiffy);
     }
     assert_eq!(recall(&line, 1, 9, 6), Known::Not);
     for flow in 2..=5 {
@@ -191,7 +264,8 @@ fn a_range_shrinks_as_its_first_segments_come_again() {
     note_dropped(&mut line, FLOW, 300, 1);
     note_passed(&mut line, FLOW, 200);
     note_passed(&mut line, FLOW, 300);
-    assert_eq!(recall(&line, FLOW, 301, 2), Known::AfterPause);
+    assert_eq!(recall(&line, FLOW, 301, 2), Known::Outside);
+    assert_eq!(recall(&line, FLOW, 301, 3), Known::AfterPause);
 }
 
 proptest! {
@@ -219,7 +293,7 @@ proptest! {
         // What comes behind all of them, and what came before, is not.
         prop_assert_eq!(recall(&line, FLOW, at, 5), Known::Outside);
         prop_assert_eq!(recall(&line, FLOW, begin.wrapping_sub(1), 5), Known::Outside);
-        prop_assert_eq!(recall(&line, FLOW, begin.wrapping_sub(1), 6), Known::AfterPause);
+        prop_assert_eq!(recall(&line, FLOW, begin.wrapping_sub(1), 7), Known::AfterPause);
         prop_assert_eq!(recall(&line, FLOW + 1, begin, 5), Known::Not);
     }
 
@@ -243,9 +317,8 @@ proptest! {
             if became == Ahead::Marked {
                 prop_assert!(is_capable);
             }
-            let owed_ns = u64::from(AHEAD_US) * 1000;
             // A packet as such, and what a lease is rounded up by.
-            let most = (now + BURST_NS + owed_ns) / BYTE_NS + 1514 + 2;
+            let most = (now + BURST_NS + MOST_AHEAD_NS) / BYTE_NS + 1514 + 2;
             prop_assert!(passed <= most, "{passed} of {most} after {now} ns");
         }
     }

@@ -25,7 +25,7 @@ use crate::stats::{median, ratio};
 const SEGMENT_BYTES: u64 = 1448;
 /// Its frame.
 const FRAME_BYTES: u64 = 1514;
-/// Depth of the class's bucket. After a pause a flow passes as far ahead once more, which makes 20 ms.
+/// Depth of the class's bucket. A flow that has lost something passes as far ahead once more, which makes 20 ms.
 const BURST: Nanoseconds = Nanoseconds::from_millis(10);
 /// Depth of the peers' buckets in ns.
 const PEERS_BURST_NS: u64 = 20_000_000;

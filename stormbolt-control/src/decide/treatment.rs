@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn burst_and_retransmissions_make_up_for_a_timeout() {
-        assert_eq!(written(Treatment::default(), 0).ahead_us, 180_000);
+        assert_eq!(written(Treatment::default(), 0).ahead_us, 200_000);
         let off = Treatment {
             retransmit_ahead: Some(Nanoseconds(0)),
             ..Treatment::default()

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::Nanoseconds;
 
-/// A TCP sender whose segments are all lost waits this long before it sends one again (`TCP_RTO_MIN` of Linux;
-/// RFC 6298 would have it wait a second).
-const RETRANSMISSION_TIMEOUT: Nanoseconds = Nanoseconds::from_millis(200);
+/// A TCP sender whose segments are all lost waits this long before it sends one again: 200 ms (`TCP_RTO_MIN` of
+/// Linux; RFC 6298 would have it wait a second), one jiffy for its variance and one until the timer runs. 205 to
+/// 212 ms were seen.
+const RETRANSMISSION_TIMEOUT: Nanoseconds = Nanoseconds::from_millis(220);
 
 /// How packets of a class are treated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,35 +1,54 @@
 //! Lets some packets pass ahead of their class's rate, which the class pays back before anything else
 //! passes.
 //!
-//! A policer has no queue, so a TCP sender that is too fast loses whole windows, and where the segments that
-//! it sends again are lost too it waits for its retransmission timer: 200 ms at least, in which a bucket
-//! of 20 ms overflows ten times. Segments that come again because they were dropped here pass
-//! therefore, as far as [`ClassRate::ahead_us`] allows. The long-run rate is exact.
+//! A policer has no queue, so a TCP sender that is too fast loses whole windows. Where it learns of that by an
+//! answer to what came behind, it sends them again at once; where nothing behind passes, or what it sends again
+//! is lost too, it waits for its retransmission timer: 200 ms at least, in which a bucket of 20 ms overflows ten times.
+//! It is no loss only if as much is owed by then. So of a flow that has lost something of late pass
 //!
-//! Of a flow that has lost nothing in this jiffy new segments pass as well, as far as the burst once more: the
-//! one by which a sender asks what has become of the others (tail loss probe, RFC 8985 section 7), and
-//! those that alone would have been lost. What is lost then is lost together, the last segments
-//! included; a sender that is recovering from one loss and then loses the last of what it sends does
-//! not ask, but waits for its timer.
+//! - segments that come again because they were dropped here, as far as [`ClassRate::ahead_us`] allows;
+//! - one segment after a pause, as far: by it a sender asks what has become of the others (tail loss probe,
+//!   RFC 8985 section 7), or goes on after its timer;
+//! - all other segments as far as the burst once more, and beyond that the fewer, the more is owed. A
+//!   sender in recovery does not ask, so if all that is new were dropped, the timer would run while little is owed.
+//!   Which ones pass follows from the sequence number: each segment has a mark of its own between the burst
+//!   and the whole allowance.
 //!
-//! A thirty-second part as far, packets pass whose loss would hold up a connection and that weigh nothing (TCP
-//! without payload: SYN, ACK, FIN), and packets whose sender understands a mark in the place of a
+//! A flow that has had little of this lately passes half as far again: else the flow that comes first after
+//! a silence would take all, time and again, while another one's timer backs off.
+//!
+//! A thirty-second part as far, packets of other flows pass whose loss would hold up a connection and that weigh
+//! nothing (TCP without payload: SYN, ACK, FIN), and packets whose sender understands a mark in the place of a
 //! drop (RFC 3168 section 5).
 //!
-//! `docs/decisions/0015-tcp-through-a-policer.md` has what was measured.
+//! The long-run rate is exact. `docs/decisions/0015-tcp-through-a-policer.md` has what was measured.
 
 use stormbolt_common::counters::Lease;
-use stormbolt_common::dropped::DroppedLine;
+use stormbolt_common::dropped::{DroppedLine, MOST_OWED};
 use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, MARK_CONGESTION};
 
 use super::bucket::{Bucket, earlier, later, take_ahead};
-use super::dropped::{Known, note_dropped, note_passed, recall};
+use super::dropped::{Known, note_dropped, note_owed, note_passed, note_pause_over, owes, recall};
 use super::renew::{Buckets, Refusal, charge_others, depth_for};
 use super::{Clock, cost_of};
 
 /// The part of [`ClassRate::ahead_us`] that packets may use of which nothing is known but what they say. With
 /// an eighth, CUBIC at 1 Gbit/s kept being marked until its window was too small for the rate.
 const LIGHT_PART: u64 = 32;
+
+/// What a flow has had is counted in units of 2^20 ns.
+const OWED_BITS: u32 = 20;
+
+/// What a flow has had is counted twice, so that what one flow in two takes when they share the rate
+/// evenly is forgotten just as fast as it is taken.
+const OWED_TIMES: u64 = 2;
+
+/// Segments of a known flow that pass, for each that is marked. With a mark every round trip CUBIC's window stays
+/// below what its rate needs.
+const PASSES_PER_MARK: u32 = 64;
+
+/// A multiplier that spreads sequence numbers (2^32 over the golden ratio).
+const SPREAD: u32 = 0x9e37_79b1;
 
 /// What a refused packet says for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +86,10 @@ pub fn pass_ahead<C: Clock, B: Bucket>(
     (claim, refusal): (Claim, Refusal),
     bytes: u64,
 ) -> Ahead {
-    if rate.ahead_us == 0 {
+    if rate.ahead_us == 0 || rate.cost_per_byte == BLOCKED {
         return Ahead::Refused;
     }
-    let jiffy = clock.jiffy_low();
+    let jiffy = low_bits(u64::from(clock.jiffy_low()));
     let known = if claim.flow == 0 {
         Known::Not
     } else {
@@ -78,44 +97,104 @@ pub fn pass_ahead<C: Clock, B: Bucket>(
     };
     let marks = claim.is_capable && rate.treatment & MARK_CONGESTION != 0;
     let is_light = refusal == Refusal::Seen && (claim.is_bare || marks);
-    let ahead_ns = u64::from(rate.ahead_us) * 1_000;
-    let within_ns = match known {
-        Known::Again => ahead_ns,
-        Known::AfterPause => earlier(ahead_ns, rate.burst_ns),
-        Known::Not | Known::Outside if is_light => ahead_ns / LIGHT_PART,
-        Known::Not | Known::Outside => 0,
+    let passes = if known != Known::Not {
+        pay_as_known(
+            rate,
+            buckets,
+            dropped,
+            clock.now_ns(),
+            (claim, known),
+            bytes,
+        )
+    } else if is_light {
+        let within_ns = ahead_ns(rate) / LIGHT_PART;
+        pay_ahead(rate, buckets, clock.now_ns(), within_ns, bytes)
+    } else {
+        false
     };
-    if within_ns > 0 && pay_ahead(rate, buckets, clock, within_ns, bytes) {
-        lease.ahead_packets = lease.ahead_packets.wrapping_add(1);
-        if known == Known::Again {
-            note_passed(dropped, claim.flow, claim.sequence);
-            return Ahead::Passed;
+    if !passes {
+        if claim.flow != 0 {
+            note_dropped(dropped, claim.flow, claim.sequence, jiffy);
         }
-        if marks {
-            lease.marked_packets = lease.marked_packets.wrapping_add(1);
-            return Ahead::Marked;
-        }
-        return Ahead::Passed;
+        return Ahead::Refused;
     }
-    if claim.flow != 0 {
-        note_dropped(dropped, claim.flow, claim.sequence, jiffy);
+    lease.ahead_packets = lease.ahead_packets.wrapping_add(1);
+    if known == Known::Again {
+        note_passed(dropped, claim.flow, claim.sequence);
     }
-    Ahead::Refused
+    if known == Known::AfterPause {
+        note_pause_over(dropped, claim.flow, jiffy);
+    }
+    if marks && may_mark(known, claim.sequence) {
+        lease.marked_packets = lease.marked_packets.wrapping_add(1);
+        return Ahead::Marked;
+    }
+    Ahead::Passed
+}
+
+/// Takes what a packet of a flow that has lost something costs out of the class's bucket, as far as the flow
+/// may, and takes note of it.
+#[inline(always)]
+fn pay_as_known<B: Bucket>(
+    rate: &ClassRate,
+    buckets: &Buckets<'_, B>,
+    dropped: &mut DroppedLine,
+    now: u64,
+    (claim, known): (Claim, Known),
+    bytes: u64,
+) -> bool {
+    let now_owed = low_bits(now >> OWED_BITS);
+    let owed = owes(dropped, claim.flow, now_owed);
+    let drawn = u64::from(claim.sequence.wrapping_mul(SPREAD) >> 16);
+    let left = u64::from(MOST_OWED - owed);
+    let ahead_ns = ahead_ns(rate);
+    let mut within_ns = ahead_ns + ahead_ns * left / (2 * u64::from(MOST_OWED));
+    if known == Known::Outside {
+        let above_ns = within_ns.saturating_sub(rate.burst_ns);
+        within_ns = earlier(within_ns, rate.burst_ns) + ((above_ns * drawn) >> 16);
+    }
+    if !pay_ahead(rate, buckets, now, within_ns, bytes) {
+        return false;
+    }
+    let cost_ns = cost_of(rate, bytes) >> COST_FRACTION_BITS;
+    // Rounded up as often as the fraction is large: a fast class's packets cost far less than the unit.
+    let more = (OWED_TIMES * cost_ns + (drawn << (OWED_BITS - 16))) >> OWED_BITS;
+    let owed = earlier(u64::from(owed) + more, u64::from(MOST_OWED));
+    note_owed(dropped, claim.flow, now_owed.wrapping_add(low_bits(owed)));
+    true
+}
+
+/// Whether a segment that passes is marked: of a known flow one in [`PASSES_PER_MARK`] and what comes after a pause.
+#[inline(always)]
+fn may_mark(known: Known, sequence: u32) -> bool {
+    match known {
+        Known::Not | Known::AfterPause => true,
+        Known::Outside => (sequence.wrapping_mul(SPREAD) >> 8).is_multiple_of(PASSES_PER_MARK),
+        Known::Again => false,
+    }
+}
+
+#[inline(always)]
+fn ahead_ns(rate: &ClassRate) -> u64 {
+    u64::from(rate.ahead_us) * 1_000
+}
+
+/// The lowest bits of a time, of which only differences count.
+#[inline(always)]
+fn low_bits(time: u64) -> u16 {
+    // Cut off, so it always fits.
+    u16::try_from(time & u64::from(u16::MAX)).unwrap_or(0)
 }
 
 /// Takes what a packet costs out of the class's bucket, which may owe up to `within_ns` then.
 #[inline(always)]
-fn pay_ahead<C: Clock, B: Bucket>(
+fn pay_ahead<B: Bucket>(
     rate: &ClassRate,
     buckets: &Buckets<'_, B>,
-    clock: &C,
+    now: u64,
     within_ns: u64,
     bytes: u64,
 ) -> bool {
-    if rate.cost_per_byte == BLOCKED {
-        return false;
-    }
-    let now = clock.now_ns();
     if now >= buckets.silent_from_ns {
         return false;
     }

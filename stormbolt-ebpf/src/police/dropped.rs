@@ -4,7 +4,7 @@
 //! again. The memory is bounded: a flow that finds no free entry takes the place of the one whose last
 //! drop is the longest ago. A flow that is forgotten is policed like any other packets.
 
-use stormbolt_common::dropped::{DroppedLine, DroppedRange};
+use stormbolt_common::dropped::{DroppedLine, DroppedRange, MOST_OWED};
 
 /// Half of the space of sequence numbers: what is further away than that lies on the other side.
 const HALF: u32 = 1 << 31;
@@ -12,7 +12,10 @@ const HALF: u32 = 1 << 31;
 const WIDEST: u32 = 1 << 30;
 /// Jiffies (1 to 10 ms each) without a drop after which a range says nothing any more: everything in it has
 /// come again, or its sender has given up.
-const STALE: u32 = 1 << 12;
+const STALE: u16 = 1 << 12;
+/// Jiffies without a drop after which a sender has waited, and not only sent on into the next jiffy: a probe
+/// for lost segments comes two jiffies of its sender after the last segment at the earliest.
+const PAUSE: u16 = 2;
 
 /// What a segment is to its flow's range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +24,7 @@ pub enum Known {
     Not,
     /// Behind what was dropped, or before.
     Outside,
-    /// The same, and nothing of its flow was dropped in this jiffy: the sender has waited.
+    /// The same, and nothing of its flow was dropped of late: the sender has waited.
     AfterPause,
     /// Among what was dropped.
     Again,
@@ -29,14 +32,14 @@ pub enum Known {
 
 /// What is known of a segment of `flow` that begins at `sequence`.
 #[inline(always)]
-pub fn recall(line: &DroppedLine, flow: u32, sequence: u32, jiffy: u32) -> Known {
+pub fn recall(line: &DroppedLine, flow: u32, sequence: u32, jiffy: u16) -> Known {
     let mut known = Known::Not;
     for range in &line.ranges {
         let pause = jiffy.wrapping_sub(range.jiffy);
         if range.flow == flow && pause < STALE {
             known = if within(range, sequence) {
                 Known::Again
-            } else if pause > 0 {
+            } else if pause >= PAUSE {
                 Known::AfterPause
             } else {
                 Known::Outside
@@ -48,7 +51,7 @@ pub fn recall(line: &DroppedLine, flow: u32, sequence: u32, jiffy: u32) -> Known
 
 /// Takes note that a segment was dropped.
 #[inline(always)]
-pub fn note_dropped(line: &mut DroppedLine, flow: u32, sequence: u32, jiffy: u32) {
+pub fn note_dropped(line: &mut DroppedLine, flow: u32, sequence: u32, jiffy: u16) {
     let mut oldest = 0;
     let mut longest = 0;
     for (place, range) in line.ranges.iter_mut().enumerate() {
@@ -60,7 +63,7 @@ pub fn note_dropped(line: &mut DroppedLine, flow: u32, sequence: u32, jiffy: u32
         }
         // An entry that is free or of the same flow is as good as one that nobody has asked for long.
         let pause = if range.flow == flow || range.flow == 0 {
-            u32::MAX
+            u16::MAX
         } else {
             pause
         };
@@ -75,6 +78,8 @@ pub fn note_dropped(line: &mut DroppedLine, flow: u32, sequence: u32, jiffy: u32
             low: sequence,
             high: sequence,
             jiffy,
+            // Once in a minute, for a second, this says that it has had its share: nothing much is lost by it.
+            owes_until: 0,
         };
     }
 }
@@ -85,11 +90,45 @@ pub fn note_dropped(line: &mut DroppedLine, flow: u32, sequence: u32, jiffy: u32
 pub fn note_passed(line: &mut DroppedLine, flow: u32, sequence: u32) {
     for range in &mut line.ranges {
         if range.flow == flow && range.low == sequence {
-            if range.low == range.high {
-                *range = DroppedRange::default();
-            } else {
-                range.low = sequence.wrapping_add(1);
+            // The flow stays known when nothing is left. No segment begins at the byte behind this one's first,
+            // but where it was the only one.
+            range.low = sequence.wrapping_add(1);
+            if range.high == sequence {
+                range.high = range.low;
             }
+        }
+    }
+}
+
+/// Takes note that something of a flow has passed or was marked for its pause.
+#[inline(always)]
+pub(super) fn note_pause_over(line: &mut DroppedLine, flow: u32, jiffy: u16) {
+    for range in &mut line.ranges {
+        if range.flow == flow {
+            range.jiffy = jiffy;
+        }
+    }
+}
+
+/// What a flow has had ahead of the rate of late, of [`MOST_OWED`].
+#[inline(always)]
+pub(super) fn owes(line: &DroppedLine, flow: u32, now: u16) -> u16 {
+    let mut owes = 0;
+    for range in &line.ranges {
+        if range.flow == flow {
+            owes = range.owes_until.wrapping_sub(now);
+        }
+    }
+    // Longer than it can be: the time has come, or has passed long ago.
+    if owes > MOST_OWED { 0 } else { owes }
+}
+
+/// Takes note until when a flow has had its share.
+#[inline(always)]
+pub(super) fn note_owed(line: &mut DroppedLine, flow: u32, until: u16) {
+    for range in &mut line.ranges {
+        if range.flow == flow {
+            range.owes_until = until;
         }
     }
 }
