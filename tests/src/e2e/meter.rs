@@ -9,7 +9,7 @@ use super::daemon::Daemon;
 /// Time for the bucket to empty and for leases to settle.
 const SETTLING_NS: u64 = SECOND_NS;
 const WINDOW_NS: u64 = 3 * SECOND_NS;
-/// Windows that may be spoilt by senders that get no CPU time.
+/// Windows that may be spoilt because the machine keeps the senders or the receiver from their CPUs.
 const WINDOWS: u32 = 6;
 /// Taking a reading lasts no longer than this, or it is taken again.
 const PROMPT_NS: u64 = 10 * MILLISECOND_NS;
@@ -50,8 +50,9 @@ impl Reading {
 /// Makes sure that, of what `senders` offer it without a pause, a class passes `bits_per_second`
 /// and no more than 2 % less or more.
 ///
-/// More is wrong in any window of three seconds. Less counts only while the senders did send: a
-/// bucket that overflows while the machine gives them no CPU time has not failed to fill.
+/// More is wrong in any window of three seconds. Less is wrong if it is less in every one of them: a bucket that
+/// overflows while the machine gives the senders or the receiving side no CPU time has not failed to fill, but a rate
+/// that is not held is never held.
 ///
 /// # Panics
 ///
@@ -80,13 +81,9 @@ pub fn assert_rate_is_held(
         if passed >= bits_per_second / 100 * 98 {
             return;
         }
-        seen.push(passed);
-        assert!(
-            skipped > sent / 200,
-            "{class} passed {passed} bit/s of {bits_per_second} while {sent} packets were sent"
-        );
+        seen.push((passed, sent, skipped));
     }
-    panic!("the senders got too little CPU time in every window; {class} passed {seen:?} bit/s");
+    panic!("{class} passed too little in every window; bit/s, packets sent and late: {seen:?}");
 }
 
 /// Packets sent and skipped by all senders.
