@@ -102,6 +102,9 @@ pub struct Explanation {
     pub others: Vec<FailedFirst>,
     /// What is left of the class's rate.
     pub headroom: Option<Headroom>,
+    /// What each source of the class may have, which is looked at before the class's own rate.
+    #[serde(default)]
+    pub per_source_bits_per_second: Option<BitsPerSecond>,
     /// Where the class's packets go on.
     pub steering: Option<Steering>,
     /// The loaded program and the policy's text say different things: a bug to report.

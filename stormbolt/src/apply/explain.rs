@@ -90,6 +90,9 @@ impl Engine {
                 .map(|class| self.headroom(interface, class, now, length))
                 .transpose()?
                 .flatten(),
+            per_source_bits_per_second: class
+                .and_then(|class| self.policy.classes.get(class)?.per_source)
+                .map(|per_source| per_source.rate),
             steering: class
                 .zip(headers.ok())
                 .map(|(class, headers)| self.steering(class, &headers)),

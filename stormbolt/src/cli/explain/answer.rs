@@ -32,6 +32,10 @@ pub(super) fn text(answer: &Explanation, style: Style) -> String {
             line(&mut text, "", &others(&answer.others, named));
         }
     }
+    if let Some(rate) = answer.per_source_bits_per_second {
+        let each = format!("{} at most (`stormbolt show sources`)", measured(rate));
+        line(&mut text, "source", &each);
+    }
     if let Some(left) = &answer.headroom {
         line(&mut text, "headroom", &headroom(left));
     }

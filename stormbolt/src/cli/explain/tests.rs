@@ -77,6 +77,7 @@ fn by_rule() -> Explanation {
                 rules: 4,
             },
         ],
+        per_source_bits_per_second: Some(BitsPerSecond(50_000_000)),
         headroom: Some(Headroom {
             rate_bits_per_second: BitsPerSecond(500_000_000),
             passed_bits_per_second: BitsPerSecond(200_000_000),
@@ -107,6 +108,7 @@ why       it accepts the packet in every field; none of the 16 rules before it d
           1  rule 1   bulk    src        @office  10.0.0.1
                               vlan       7        12
           14 other rules, by the first field that failed: src 10, protocol 4
+source    50Mbit at most (`stormbolt show sources`)
 headroom  300Mbit of 500Mbit left, the bucket has 600 kB of 1.25 MB (3 kB more with the CPUs): \
 this packet would pass now
 cpu       3, of 2-3
