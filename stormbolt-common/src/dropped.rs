@@ -23,7 +23,7 @@ pub struct DroppedRange {
     /// that passed because nothing else had happened for a while.
     pub jiffy: u16,
     /// The time until which the flow has had its share, in 2^20 ns (`bpf_ktime_get_ns`, those bits): twice as far
-    /// from now as what it has had ahead of the rate takes, at most [`MOST_OWED`].
+    /// from now as what it has had ahead of the rate takes, at most [`MOST_OWED`]. Zero: it has had nothing yet.
     pub owes_until: u16,
 }
 

@@ -199,6 +199,19 @@ fn a_flow_that_has_had_much_of_late_leaves_the_last_third_to_others() {
     }
 }
 
+/// Whenever it is: times are remembered modulo 2^16 units of 2^20 ns, 69 seconds.
+#[test]
+fn a_flow_that_is_new_has_had_nothing() {
+    for second in 0..140 {
+        let mut class = Class::new(AHEAD_US);
+        let now_ns = second * SECOND_NS;
+        let first = class.until_dropped(now_ns);
+        class.bucket = HostBucket(AtomicU64::new(SECOND_NS + now_ns + 290_000_000));
+        let became = class.packet(now_ns, data(first), 1000);
+        assert_eq!(became, Ahead::Passed, "after {second} s");
+    }
+}
+
 #[test]
 fn what_passed_ahead_is_paid_back_before_anything_else_passes() {
     let mut class = Class::new(AHEAD_US);

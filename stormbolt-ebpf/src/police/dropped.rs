@@ -17,6 +17,10 @@ const STALE: u16 = 1 << 12;
 /// for lost segments comes two jiffies of its sender after the last segment at the earliest.
 const PAUSE: u16 = 2;
 
+/// Of a flow that has had nothing yet. Taken for a time it would say, for a second in each minute, that all such flows
+/// have had their share; a flow that has had something until just then is let off.
+const NOTHING_YET: u16 = 0;
+
 /// What a segment is to its flow's range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
@@ -78,8 +82,7 @@ pub fn note_dropped(line: &mut DroppedLine, flow: u32, sequence: u32, jiffy: u16
             low: sequence,
             high: sequence,
             jiffy,
-            // Once in a minute, for a second, this says that it has had its share: nothing much is lost by it.
-            owes_until: 0,
+            owes_until: NOTHING_YET,
         };
     }
 }
@@ -115,7 +118,7 @@ pub(super) fn note_pause_over(line: &mut DroppedLine, flow: u32, jiffy: u16) {
 pub(super) fn owes(line: &DroppedLine, flow: u32, now: u16) -> u16 {
     let mut owes = 0;
     for range in &line.ranges {
-        if range.flow == flow {
+        if range.flow == flow && range.owes_until != NOTHING_YET {
             owes = range.owes_until.wrapping_sub(now);
         }
     }
