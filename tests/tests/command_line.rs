@@ -254,6 +254,9 @@ fn json_documents_have_the_documented_keys() {
     assert_eq!(keys(&classes["classes"][0]), sorted(expected));
     assert_eq!(classes["classes"][0]["ceil_bits_per_second"], 40_000_000);
 
+    let sources = show("sources");
+    assert_eq!(keys(&sources), ["classes", "sources", "version"]);
+
     let rules = show("rules");
     assert_eq!(keys(&rules), ["rules", "version"]);
     assert_eq!(
@@ -266,7 +269,8 @@ fn json_documents_have_the_documented_keys() {
     let question: Vec<&str> = question.split_whitespace().collect();
     let answer = daemon.cli(&question).with_code(0).json();
     let expected = "version generation interface frame packet decided_by rule action class \
-        not_classified rules_before near_misses others headroom steering disagreement";
+        not_classified rules_before near_misses others headroom per_source_bits_per_second steering \
+        disagreement";
     assert_eq!(keys(&answer), sorted(expected));
     let expected = "src dst protocol src_port dst_port dscp vlan tcp_flags icmp_type fragment \
         length_bytes";
