@@ -1,8 +1,5 @@
 //! Limits on each source of a class, what stands of each source's bucket, and which sources were refused most.
 
-use crate::counters::cell_index;
-use crate::limits::CellLayout;
-
 /// What one source of a class may have on one interface.
 ///
 /// A source is an address or the prefix of that length that an address is in. Written by user space before the policy
@@ -54,7 +51,8 @@ pub const TIME_BITS: u32 = 40;
 /// A unit of that time is 256 ns: the times repeat after 78 hours.
 pub const TIME_UNIT_BITS: u32 = 8;
 
-/// What one CPU has refused of the sources of one class on one interface. Counters wrap at 2^64.
+/// What one CPU has refused of the sources of one class on one interface, by [`crate::counters::cell_index`]. Counters wrap
+/// at 2^64.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SourceCounters {
@@ -106,12 +104,6 @@ pub struct OffenderSet {
 #[inline(always)]
 pub const fn offender_set_index(cpu: u32, hash: u32) -> u32 {
     cpu * OFFENDER_SETS + hash % OFFENDER_SETS
-}
-
-/// Index of a cell's counters in the map that holds all CPUs.
-#[inline(always)]
-pub const fn source_counters_index(layout: CellLayout, cpu: u32, cell: u32) -> u32 {
-    cell_index(layout, cpu, cell)
 }
 
 const _: () = assert!(size_of::<SourceLimit>() == 40 && align_of::<SourceLimit>() == 8);

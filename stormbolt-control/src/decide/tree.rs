@@ -282,26 +282,37 @@ fn families(policy: &Policy) -> Vec<Vec<Account>> {
 }
 
 fn of_class(number: u32, class: &Class) -> Account {
-    Account {
-        guarantee: class.rate.0,
-        ceil: class.ceil.map_or(u64::MAX, |ceil| ceil.0),
-        demand: 0,
-        given: 0,
+    account(
         number,
-        weight: class.weight.max(1),
-        priority: class.priority,
-    }
+        (class.rate, class.ceil),
+        class.weight,
+        class.priority,
+    )
 }
 
 fn of_group(number: u32, group: &Group) -> Account {
+    account(
+        number,
+        (group.rate, group.ceil),
+        group.weight,
+        group.priority,
+    )
+}
+
+fn account(
+    number: u32,
+    (guarantee, ceil): (BitsPerSecond, Option<BitsPerSecond>),
+    weight: u32,
+    priority: u8,
+) -> Account {
     Account {
-        guarantee: group.rate.0,
-        ceil: group.ceil.map_or(u64::MAX, |ceil| ceil.0),
+        guarantee: guarantee.0,
+        ceil: ceil.map_or(u64::MAX, |ceil| ceil.0),
         demand: 0,
         given: 0,
         number,
-        weight: group.weight.max(1),
-        priority: group.priority,
+        weight: weight.max(1),
+        priority,
     }
 }
 

@@ -17,7 +17,7 @@ use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::SharedBucket;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader, policy_slot};
 use stormbolt_common::source::{
-    SOURCES_PER_LINE, SourceLimit, offender_set_index, source_counters_index, source_limit_index,
+    SOURCES_PER_LINE, SourceLimit, offender_set_index, source_limit_index,
 };
 use stormbolt_common::steer::cpu_of_entry;
 use stormbolt_ebpf::police::{Bucket, Buckets, SourceWord};
@@ -234,7 +234,7 @@ impl Tables for MapTables {
 
     #[inline(always)]
     fn refused(&mut self, cell: u32, hash: u32) -> Option<Refused<'_>> {
-        let index = source_counters_index(cell_layout(), self.cpu, cell);
+        let index = cell_index(cell_layout(), self.cpu, cell);
         let counters = maps::SOURCE_COUNTERS.get_ptr_mut(index)?;
         let offenders = maps::OFFENDERS.get_ptr_mut(offender_set_index(self.cpu, hash))?;
         Some(Refused {

@@ -1,10 +1,11 @@
 //! The tables of sources and their limits.
 
 use aya::Ebpf;
+use stormbolt_common::counters::cell_index;
 use stormbolt_common::policy::POLICY_SLOTS;
 use stormbolt_common::source::{
     MAX_SOURCE_LIMITS, MAX_SOURCES, OFFENDER_SETS, Offender, OffenderSet, SOURCES_PER_LINE,
-    SourceCounters, SourceLimit, source_counters_index,
+    SourceCounters, SourceLimit,
 };
 use stormbolt_control::units::Nanoseconds;
 
@@ -72,7 +73,7 @@ impl Datapath {
     pub fn source_counters(&self, cell: u32) -> SourceCounters {
         let mut sum = SourceCounters::default();
         for cpu in 0..self.cpus {
-            let index = source_counters_index(self.cells, cpu, cell);
+            let index = cell_index(self.cells, cpu, cell);
             let index = usize::try_from(index).unwrap_or(usize::MAX);
             let one = self.sources.counters.get(index).unwrap_or_default();
             sum.refused_packets = sum.refused_packets.wrapping_add(one.refused_packets);

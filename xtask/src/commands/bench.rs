@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: builds the benchmarks as users run StormBolt, and runs one.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use crate::ebpf::{toolchain::cargo, workspace::Workspace};
+use super::package;
+use crate::ebpf::workspace::Workspace;
 
 /// Measures the data path and its peers on this machine, in one run and in turn.
 ///
@@ -20,22 +21,5 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
-    let status = Command::new(cargo())
-        .current_dir(workspace.root())
-        .args([
-            "run",
-            "--release",
-            "--quiet",
-            "--package",
-            "stormbolt-bench",
-            "--",
-        ])
-        .args(&args.rest)
-        .status()
-        .context("cannot run cargo")?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    package::run("stormbolt-bench", &args.rest, workspace)
 }

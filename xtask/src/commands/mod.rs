@@ -3,6 +3,7 @@
 mod bench;
 mod build_ebpf;
 mod lint_ebpf;
+mod package;
 mod rulesets;
 mod setup;
 mod simulate;

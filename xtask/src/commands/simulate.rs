@@ -1,11 +1,12 @@
 //! `cargo xtask simulate`: builds the simulation as users run StormBolt, and runs it.
 
 use std::ffi::OsString;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use crate::ebpf::{toolchain::cargo, workspace::Workspace};
+use super::package;
+use crate::ebpf::workspace::Workspace;
 
 /// Drives the real controller over generated or recorded demand, and draws what comes of it.
 ///
@@ -20,17 +21,5 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, workspace: &Workspace) -> Result<ExitCode> {
-    let status = Command::new(cargo())
-        // In the folder of whoever calls, so that files are found by the names that are given.
-        .args(["run", "--release", "--quiet", "--manifest-path"])
-        .arg(workspace.root().join("Cargo.toml"))
-        .args(["--package", "stormbolt-simulate", "--"])
-        .args(&args.rest)
-        .status()
-        .context("cannot run cargo")?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    package::run("stormbolt-simulate", &args.rest, workspace)
 }
