@@ -9,7 +9,7 @@
 //! Words are 64 bits wide in the byte order of the machine. They are written by user space before any
 //! edge leads to them, and never change while one does.
 
-use crate::flow_cache::FlowGauge;
+use crate::flow_cache::{FlowGauge, FlowWords};
 
 /// Words of a block, the unit in which the array of words is looked up.
 pub const BLOCK_WORDS: usize = 8;
@@ -40,6 +40,8 @@ pub const LANES: usize = 20;
 pub struct Lanes {
     /// The values by lane; the last ones mean nothing.
     pub values: [u32; 32],
+    /// Most of them again, in the two words that its flow is known by.
+    pub flow: FlowWords,
     /// What outlasts the packet: how well this CPU's flow cache does.
     pub flows: FlowGauge,
 }

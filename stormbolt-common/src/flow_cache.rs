@@ -58,6 +58,17 @@ pub struct FlowMask {
     pub window: u64,
 }
 
+/// The words of a packet's key but for its addresses, with all that rules could look at. Their bits are those
+/// of [`FlowMask::ports`] and [`FlowMask::rest`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowWords {
+    /// Ports and more.
+    pub ports: u64,
+    /// The rest.
+    pub rest: u64,
+}
+
 /// How well the cache of a CPU does.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +93,8 @@ pub const FLOWS_OF_LINE: u32 = 2;
 pub const MAX_FLOWS: u32 = 1 << 20;
 
 const _: () = assert!(size_of::<FlowLine>() == 64);
-const _: () = assert!(size_of::<FlowMask>() == 56 && size_of::<FlowGauge>() == 24);
+const _: () = assert!(size_of::<FlowMask>() == 56 && size_of::<FlowWords>() == 16);
+const _: () = assert!(size_of::<FlowGauge>() == 24);
 // What the key has room for; the widths are `FlowMask`'s.
 const _: () = assert!(MAX_LENGTH < 1 << 14 && UNTAGGED < 1 << 13);
 const _: () = assert!(NOT_TCP < 1 << 9 && NOT_ICMP < 1 << 9 && NO_PORT == 1 << 16);

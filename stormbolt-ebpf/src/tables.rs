@@ -3,7 +3,7 @@
 use stormbolt_common::classifier::Block;
 use stormbolt_common::counters::ClassCell;
 use stormbolt_common::dropped::DroppedLine;
-use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
+use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
@@ -26,10 +26,17 @@ pub trait Rules {
     /// Sets the packet's header value in this lane. The values live in a table, since edges name
     /// lanes by numbers, and indexing a stack that is nearly full already would fill it.
     fn set_lane(&mut self, lane: u32, value: u32);
+    /// Most of these values again, as flows are known by them: put together by the parser, which has them at
+    /// hand, so that looking a flow up does not wait for a dozen reads.
+    fn flow_words(&self) -> FlowWords;
+    /// Sets them.
+    fn set_flow_words(&mut self, words: FlowWords);
     /// What of packets the policy's rules look at.
     fn flow_mask(&self) -> Option<&FlowMask>;
     /// Line of this CPU's flow cache, the lowest bits of `number`; `None` where there is no cache.
     fn flow_line(&mut self, number: u32) -> Option<&mut FlowLine>;
+    /// Exchanges two lines of it.
+    fn swap_flow_lines(&mut self, number: u32, other: u32);
     /// How well this CPU's flow cache does.
     fn flow_gauge(&mut self) -> &mut FlowGauge;
 }

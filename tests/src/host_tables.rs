@@ -7,7 +7,7 @@ use stormbolt::datapath::PolicyTables;
 use stormbolt_common::classifier::{Block, Lanes};
 use stormbolt_common::counters::{ClassCell, PacketCounter};
 use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
-use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
+use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::limits::{MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::{ClassRate, InterfaceRate};
@@ -101,6 +101,8 @@ pub struct HostTables {
     lanes: Lanes,
     /// Flows that are remembered, a power of two of lines.
     pub flow_lines: Vec<FlowLine>,
+    /// How often one of these lines was looked at.
+    pub flow_lines_read: u64,
     flows: FlowMask,
     /// Index of the interface that packets arrive on.
     pub interface: Option<u32>,
@@ -134,6 +136,7 @@ impl HostTables {
             blocks: Vec::new(),
             lanes: Lanes::default(),
             flow_lines: vec![FlowLine::default(); FLOW_LINES],
+            flow_lines_read: 0,
             flows: FlowMask::default(),
             interface: None,
             cpu,
@@ -231,13 +234,28 @@ impl Rules for HostTables {
         Some(if is_ipv4 { ipv4 } else { ipv6 })
     }
 
+    fn flow_words(&self) -> FlowWords {
+        self.lanes.flow
+    }
+
+    fn set_flow_words(&mut self, words: FlowWords) {
+        self.lanes.flow = words;
+    }
+
     fn flow_mask(&self) -> Option<&FlowMask> {
         Some(&self.flows)
     }
 
     fn flow_line(&mut self, number: u32) -> Option<&mut FlowLine> {
         let lines = self.flow_lines.len();
+        self.flow_lines_read += 1;
         self.flow_lines.get_mut(index(number) % lines)
+    }
+
+    fn swap_flow_lines(&mut self, number: u32, other: u32) {
+        let lines = self.flow_lines.len();
+        self.flow_lines
+            .swap(index(number) % lines, index(other) % lines);
     }
 
     fn flow_gauge(&mut self) -> &mut FlowGauge {

@@ -158,12 +158,24 @@ fn policy_and_packet(host: &mut HostTables) -> Sample {
     sample
 }
 
-/// Lets a flow come that was never there.
-fn new_flow(host: &mut HostTables, sample: &Sample, number: u32) {
+/// A packet of the flow with this number.
+fn ipv4_flow(sample: &Sample, number: u32) -> Sample {
     let mut sample = *sample;
     let [a, b, c, d] = number.to_be_bytes();
     sample.headers.source = ipv4_mapped([a | 64, b, c, d]);
-    found(host, &sample);
+    sample
+}
+
+/// Likewise of an IPv6 flow.
+fn ipv6_flow(sample: &Sample, number: u32) -> Sample {
+    let mut sample = ipv4_flow(sample, number);
+    sample.headers.source[0] = 0x20;
+    sample
+}
+
+/// Lets a flow come that was never there.
+fn new_flow(host: &mut HostTables, sample: &Sample, number: u32) {
+    found(host, &ipv4_flow(sample, number));
 }
 
 #[test]
@@ -250,23 +262,40 @@ fn half_as_many_flows_as_there_is_room_for_are_known_but_for_a_few() {
     let mut host = HostTables::new(0, 9);
     let sample = policy_and_packet(&mut host);
     host.flow_lines = vec![FlowLine::default(); 1 << 13];
-    let ipv4 = |number: u32| {
-        let mut sample = sample;
-        let [a, b, c, d] = number.to_be_bytes();
-        sample.headers.source = ipv4_mapped([a | 64, b, c, d]);
-        sample
-    };
-    let missed = missed_per_mille(&mut host, 1 << 13, ipv4);
+    let missed = missed_per_mille(&mut host, 1 << 13, |number| ipv4_flow(&sample, number));
     assert!(missed < 60, "{missed}");
     // An IPv6 flow takes the room of two.
-    let ipv6 = |number: u32| {
-        let mut sample = ipv4(number);
-        sample.headers.source[0] = 0x20;
-        sample
-    };
     host.flow_lines.fill(FlowLine::default());
-    let missed = missed_per_mille(&mut host, 1 << 12, ipv6);
+    let missed = missed_per_mille(&mut host, 1 << 12, |number| ipv6_flow(&sample, number));
     assert!(missed < 15, "{missed}");
+}
+
+#[test]
+fn flows_that_came_during_a_flood_are_found_at_the_first_look_before_long() {
+    let mut host = HostTables::new(0, 9);
+    let sample = policy_and_packet(&mut host);
+    host.flow_lines = vec![FlowLine::default(); 1 << 10];
+    // Lines that are looked at for a hundred packets, each of another flow.
+    let mut round = |first: u32| {
+        let before = host.flow_lines_read;
+        for number in first..first + 100 {
+            found(&mut host, &ipv6_flow(&sample, number));
+        }
+        host.flow_lines_read - before
+    };
+    for first in (1000..20_000).step_by(100) {
+        round(first);
+    }
+    for _ in 0..8 {
+        round(0);
+    }
+    let after_the_flood = round(0);
+    for _ in 0..200 {
+        round(0);
+    }
+    let later = round(0);
+    assert!(after_the_flood > 250, "{after_the_flood}");
+    assert!(later < 150, "{later}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a packet is held against: the rules of its policy, and the lanes of the CPU that has it.
 
 use stormbolt_common::classifier::{Block, Lanes, lane};
-use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, flow_line_index};
+use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords, flow_line_index};
 use stormbolt_common::policy::{FamilyRoots, PolicyEntry, policy_slot};
 use stormbolt_ebpf::tables::Rules;
 
@@ -48,6 +48,14 @@ impl MapRules {
             mask: unsafe { (&raw const maps::WORD_MASK).read_volatile() },
         });
         Some(rules)
+    }
+
+    /// Where a line of this CPU's flow cache stands.
+    #[inline(always)]
+    fn flow_line_at(&self, number: u32) -> Option<*mut FlowLine> {
+        // SAFETY: it is a number that never changes, user space's and not the one that the compiler sees.
+        let mask = unsafe { (&raw const maps::FLOW_LINE_MASK).read_volatile() };
+        maps::FLOWS.get_ptr_mut(flow_line_index(self.cpu, number, mask))
     }
 
     #[inline(always)]
@@ -118,17 +126,41 @@ impl Rules for MapRules {
     }
 
     #[inline(always)]
+    fn flow_words(&self) -> FlowWords {
+        // SAFETY: this CPU alone uses this entry, and map values outlive the program.
+        unsafe { (*self.lanes).flow }
+    }
+
+    #[inline(always)]
+    fn set_flow_words(&mut self, words: FlowWords) {
+        // SAFETY: as above.
+        let lanes = unsafe { &mut *self.lanes };
+        lanes.flow = words;
+    }
+
+    #[inline(always)]
     fn flow_mask(&self) -> Option<&FlowMask> {
         Some(&self.policy()?.flows)
     }
 
     #[inline(always)]
     fn flow_line(&mut self, number: u32) -> Option<&mut FlowLine> {
-        // SAFETY: it is a number that never changes, user space's and not the one that the compiler sees.
-        let mask = unsafe { (&raw const maps::FLOW_LINE_MASK).read_volatile() };
-        let line = maps::FLOWS.get_ptr_mut(flow_line_index(self.cpu, number, mask))?;
         // SAFETY: this CPU alone uses this entry, and map values outlive the program.
-        Some(unsafe { &mut *line })
+        Some(unsafe { &mut *self.flow_line_at(number)? })
+    }
+
+    #[inline(always)]
+    fn swap_flow_lines(&mut self, number: u32, other: u32) {
+        let (Some(line), Some(other)) = (self.flow_line_at(number), self.flow_line_at(other))
+        else {
+            return;
+        };
+        for word in 0..size_of::<FlowLine>() / size_of::<u64>() {
+            // SAFETY: a line is that many words.
+            let word_of = |line: *mut FlowLine| unsafe { line.cast::<u64>().add(word) };
+            // SAFETY: this CPU alone uses these entries, which outlive the program. They may be the same.
+            unsafe { word_of(line).swap(word_of(other)) };
+        }
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use stormbolt_common::counters::{
 };
 use stormbolt_common::dropped::dropped_line_index;
 use stormbolt_common::explain::Explained;
-use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask};
+use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::limits::{
     CellLayout, MAX_IFINDEX, MAX_INTERFACES, interface_rate_index, rate_index,
 };
@@ -132,6 +132,16 @@ impl Rules for MapTables {
     }
 
     #[inline(always)]
+    fn flow_words(&self) -> FlowWords {
+        self.rules.flow_words()
+    }
+
+    #[inline(always)]
+    fn set_flow_words(&mut self, words: FlowWords) {
+        self.rules.set_flow_words(words);
+    }
+
+    #[inline(always)]
     fn flow_mask(&self) -> Option<&FlowMask> {
         self.rules.flow_mask()
     }
@@ -139,6 +149,11 @@ impl Rules for MapTables {
     #[inline(always)]
     fn flow_line(&mut self, number: u32) -> Option<&mut FlowLine> {
         self.rules.flow_line(number)
+    }
+
+    #[inline(always)]
+    fn swap_flow_lines(&mut self, number: u32, other: u32) {
+        self.rules.swap_flow_lines(number, other);
     }
 
     #[inline(always)]

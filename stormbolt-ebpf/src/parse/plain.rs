@@ -113,9 +113,15 @@ fn transport<P: PacketBytes + ?Sized>(
     protocol: u8,
     room: u16,
 ) -> Option<HeaderValues> {
-    let [s0, s1, d0, d1, length_high, length_low, _, _] = packet.bytes_at::<8>(offset)?;
+    // All eight bytes are there, and are not read as one word: who has just written the ports may have
+    // written them apart, and then one read of both words waits until both are in the cache.
+    let _ = packet.bytes_at::<8>(offset)?;
+    let [s0, s1, d0, d1] = packet.bytes_at::<4>(offset)?;
     let (header_length, within, tcp_flags) = match protocol {
-        protocol::UDP => (8, u16::from_be_bytes([length_high, length_low]), NOT_TCP),
+        protocol::UDP => {
+            let length = packet.bytes_at::<2>(offset + 4)?;
+            (8, u16::from_be_bytes(length), NOT_TCP)
+        }
         protocol::TCP => {
             let [words, flags] = packet.bytes_at::<2>(offset + 12)?;
             (20, u16::from(words >> 4) * 4, u32::from(flags))

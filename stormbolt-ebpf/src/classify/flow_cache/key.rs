@@ -1,7 +1,7 @@
 //! What a flow is known by: everything that the rules of the policy look at.
 
 use stormbolt_common::classifier::lane;
-use stormbolt_common::flow_cache::FlowMask;
+use stormbolt_common::flow_cache::{FlowMask, FlowWords};
 
 use super::super::key::is_ipv4;
 use super::super::word::high;
@@ -35,17 +35,7 @@ impl Key {
                 half(destination + 2, destination + 3) & mask.destination,
             ]
         };
-        let ports = at(lane::DESTINATION_PORT, 0)
-            | at(lane::SOURCE_PORT, 16)
-            | at(lane::LENGTH, 32)
-            | at(lane::INTERFACE, 46)
-            | at(lane::ICMP_TYPE, 54)
-            | at(lane::NO_PORTS, 63);
-        let rest = at(lane::PROTOCOL, 0)
-            | at(lane::DSCP, 8)
-            | at(lane::VLAN, 14)
-            | at(lane::TCP_FLAGS, 27)
-            | at(lane::FRAGMENT, 36);
+        let FlowWords { ports, rest } = rules.flow_words();
         Self {
             is_ipv4,
             addresses,

@@ -15,6 +15,9 @@ const EIGHT: [u32; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
 /// Bits of a word above the key.
 const ABOVE_KEY: u32 = 64 - VERDICT_SHIFT;
 
+/// One packet in sixteen that is not found in the first line brings its flow there.
+const FORWARD_SHIFT: u32 = 28;
+
 /// In [`lane::FLOW_PLACE`]: the line's first flow, its second one, its only one.
 const FIRST: u32 = 1;
 const SECOND: u32 = 2;
@@ -41,6 +44,7 @@ pub(super) fn find_ipv4<R: Rules>(
         if is_first | is_second != 0 {
             let verdict = first_verdict & is_first | second_verdict & is_second;
             let state = first_state & is_first | second_state & is_second;
+            bring_forward(rules, number, other, toss);
             return Some(entry(verdict, state));
         }
     }
@@ -86,6 +90,7 @@ pub(super) fn find_ipv6<R: Rules>(
         let line = rules.flow_line(number ^ other)?;
         if differs_ipv6(key, line, wanted) == 0 {
             let [[.., state], [_, _, verdict, _]] = line.halves;
+            bring_forward(rules, number, other, toss);
             return Some(entry(verdict, state));
         }
     }
@@ -114,6 +119,15 @@ const fn taken_place(toss: u32) -> Option<u32> {
         Some(toss >> 28)
     } else {
         None
+    }
+}
+
+/// Moves a flow that was found to where it is looked for first, now and then: one that came while all places
+/// were taken by a flood has any of them, and with all flows like that an IPv6 packet would look at four lines and more.
+#[inline(always)]
+fn bring_forward<R: Rules>(rules: &mut R, number: u32, other: u32, toss: u32) {
+    if other != 0 && toss >> FORWARD_SHIFT == 0 {
+        rules.swap_flow_lines(number, number ^ other);
     }
 }
 
