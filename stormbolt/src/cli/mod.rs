@@ -1,5 +1,6 @@
 //! The command line: arguments in, text out. All but `run`, `check` and `demo` only talk to the API.
 
+mod access;
 mod apply;
 mod check;
 mod class;

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::fake::{POLICY, Traces};
 use super::worker::Worker;
-use super::{Activity, Event, Milestone, Options, RunError, Unanswered, serve};
+use super::{AccessOptions, Activity, Event, Milestone, Options, RunError, Unanswered, serve};
 use crate::api::Editor;
 use crate::config;
 
@@ -34,6 +34,8 @@ impl Daemon {
         let options = Options {
             config,
             socket: directory.path().join("run/socket"),
+            access: AccessOptions::default(),
+            tls: None,
         };
         let traces = Traces::default();
         let (events, received) = mpsc::channel(1);
@@ -174,6 +176,8 @@ async fn a_machine_that_does_not_start_ends_the_daemon_with_its_reason() {
     let options = Options {
         config,
         socket: directory.path().join("socket"),
+        access: AccessOptions::default(),
+        tls: None,
     };
     let (_events, received) = mpsc::channel(1);
     let start = |_, _: &mut dyn Watch| -> Result<super::fake::FakeMachine, super::BoxedError> {
@@ -192,6 +196,8 @@ async fn a_daemon_that_is_stopped_while_it_starts_gives_up_and_ends_well() {
     let options = Options {
         config,
         socket: directory.path().join("socket"),
+        access: AccessOptions::default(),
+        tls: None,
     };
     let (events, received) = mpsc::channel(1);
     let (begun, has_begun) = tokio::sync::oneshot::channel();
