@@ -9,17 +9,22 @@ pub(crate) mod clock;
 mod engine;
 mod error;
 mod machine;
+mod privileges;
 mod probe;
 mod process;
+mod pulse;
 mod running;
 mod schedule;
 mod serve;
+mod service_manager;
 mod signals;
 mod socket;
 mod worker;
 
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+mod milestone_tests;
 #[cfg(test)]
 mod tests;
 
