@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use stormbolt_control::units::BitsPerSecond;
+use utoipa::ToSchema;
 
 use crate::config::Finding;
 
@@ -11,7 +12,7 @@ use crate::config::Finding;
 pub const DOCUMENT_VERSION: u32 = 1;
 
 /// Answer of `GET /v1/status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,
@@ -42,7 +43,7 @@ pub struct Status {
 }
 
 /// Answer of `GET /v1/progress`, which comes at once even when the daemon is too busy for all else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,
@@ -51,7 +52,7 @@ pub struct Progress {
 }
 
 /// A policy that is being compiled. How much is left is not known before the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CompilingStatus {
     /// For how long.
     pub elapsed_milliseconds: u64,
@@ -64,7 +65,7 @@ pub struct CompilingStatus {
 }
 
 /// Answer of `GET /v1/interfaces`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Interfaces {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,
@@ -73,7 +74,7 @@ pub struct Interfaces {
 }
 
 /// One interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InterfaceStatus {
     /// Its name.
     pub name: String,
@@ -95,7 +96,7 @@ pub struct InterfaceStatus {
 }
 
 /// How the capacity of an interface follows its link.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdaptiveStatus {
     /// The capacity that it starts with, and drifts back to while little arrives.
     pub start_bits_per_second: BitsPerSecond,
@@ -119,7 +120,7 @@ pub struct AdaptiveStatus {
 }
 
 /// A change of a capacity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CapacityChange {
     /// Why: `bufferbloat`, `missed-frames`, `looking`, `busy` or `idle`.
     pub reason: String,
@@ -130,9 +131,10 @@ pub struct CapacityChange {
 }
 
 /// An address that is asked for the delay.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ProbeStatus {
     /// Which.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Echo requests that were answered.
     pub answered: u64,
@@ -145,7 +147,7 @@ pub struct ProbeStatus {
 }
 
 /// Frames with one outcome.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutcomeCount {
     /// Name of the outcome, for example `over_rate`.
     pub outcome: String,
@@ -158,7 +160,7 @@ pub struct OutcomeCount {
 }
 
 /// Answer of `GET /v1/classes`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Classes {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,
@@ -167,7 +169,7 @@ pub struct Classes {
 }
 
 /// One class on one interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClassStatus {
     /// Name of the class.
     pub name: String,
@@ -201,7 +203,7 @@ pub struct ClassStatus {
 }
 
 /// Answer of `GET /v1/rules`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rules {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,
@@ -210,7 +212,7 @@ pub struct Rules {
 }
 
 /// One rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuleStatus {
     /// Position, from 1.
     pub position: usize,
@@ -227,7 +229,7 @@ pub struct RuleStatus {
 }
 
 /// Answer of `GET /v1/sets`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sets {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,
@@ -236,7 +238,7 @@ pub struct Sets {
 }
 
 /// One set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SetStatus {
     /// Its name.
     pub name: String,
@@ -249,7 +251,7 @@ pub struct SetStatus {
 }
 
 /// Answer of `GET /v1/cpus`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cpus {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,
@@ -258,7 +260,7 @@ pub struct Cpus {
 }
 
 /// One CPU.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CpuStatus {
     /// Its number.
     pub cpu: u32,
@@ -273,7 +275,7 @@ pub struct CpuStatus {
 }
 
 /// Answer of `GET /v1/sources`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sources {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,
@@ -285,7 +287,7 @@ pub struct Sources {
 }
 
 /// What was refused of the sources of one class on one interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceClass {
     /// The class.
     pub class: String,
@@ -302,7 +304,7 @@ pub struct SourceClass {
 }
 
 /// A source that was refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SourceStatus {
     /// An address, or a prefix where the class tells sources apart by prefixes.
     pub source: String,
@@ -319,7 +321,7 @@ pub struct SourceStatus {
 }
 
 /// Answer of `PUT /v1/policy` and of the changes of one class, rule or set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Applied {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,
@@ -341,7 +343,7 @@ pub struct Applied {
 }
 
 /// A set whose prefixes differ from those in the policy before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangedSet {
     /// Its name.
     pub name: String,
@@ -354,7 +356,7 @@ pub struct ChangedSet {
 }
 
 /// Result of `stormbolt check -o json`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Checked {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,
@@ -365,7 +367,7 @@ pub struct Checked {
 }
 
 /// Body of `PATCH /v1/classes/{name}`: what is given is changed. Values as in a policy file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClassChange {
     /// 0 to 7.
@@ -383,7 +385,7 @@ pub struct ClassChange {
 }
 
 /// Body of `PATCH /v1/sets/{name}`. A change that leaves the set as it is makes no new generation.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetChange {
     /// Prefixes and addresses that are in the set from now on.
@@ -396,7 +398,7 @@ pub struct SetChange {
 
 /// Body of `POST /v1/rules` and `PATCH /v1/rules/{name}`. At most one of `before`, `after` and
 /// `position` is given; without, a new rule comes last and another one stays where it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleChange {
     /// Keys and values as below `[[rule]]` in a policy file; `null` takes a key away. A new rule must
@@ -415,7 +417,7 @@ pub struct RuleChange {
 }
 
 /// Body of every answer that is not a success.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// [`DOCUMENT_VERSION`].
     pub version: u32,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use stormbolt_control::units::BitsPerSecond;
+use utoipa::ToSchema;
 
 /// Near misses that are named where the question does not say how many.
 pub const DEFAULT_LIMIT: usize = 10;
@@ -14,7 +15,7 @@ pub const MAX_LIMIT: usize = 1000;
 ///
 /// Either `frame` has all of it, or the other fields say what it is: then `src`, `dst` and, for
 /// protocols with ports, `dst_port` are needed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Question {
     /// The interface that it arrives on; may be left out where the policy has only one.
@@ -22,8 +23,10 @@ pub struct Question {
     /// The whole frame in hexadecimal, from the Ethernet header on, without FCS.
     pub frame: Option<String>,
     /// Source address.
+    #[schema(value_type = Option<String>)]
     pub src: Option<IpAddr>,
     /// Destination address.
+    #[schema(value_type = Option<String>)]
     pub dst: Option<IpAddr>,
     /// Protocol, by name or number; `tcp` where nothing says otherwise.
     pub protocol: Option<Word>,
@@ -49,7 +52,7 @@ pub struct Question {
 }
 
 /// A number, or a name that stands for one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged, expecting = "expected a number or a name")]
 pub enum Word {
     /// A number.
@@ -59,7 +62,9 @@ pub enum Word {
 }
 
 /// Where in a fragmented datagram a packet stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     /// Not fragmented.
@@ -72,7 +77,7 @@ pub enum Place {
 }
 
 /// Answer of `POST /v1/explain`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
     /// [`super::documents::DOCUMENT_VERSION`].
     pub version: u32,
@@ -112,11 +117,13 @@ pub struct Explanation {
 }
 
 /// The values of a packet that rules look at; what the packet does not have is missing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PacketValues {
     /// Source address.
+    #[schema(value_type = String)]
     pub src: IpAddr,
     /// Destination address.
+    #[schema(value_type = String)]
     pub dst: IpAddr,
     /// Protocol number of the transport header.
     pub protocol: u8,
@@ -139,7 +146,7 @@ pub struct PacketValues {
 }
 
 /// The rule that matches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MatchedRule {
     /// Position, from 1.
     pub position: usize,
@@ -150,7 +157,7 @@ pub struct MatchedRule {
 }
 
 /// Why a packet is not classified.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotClassified {
     /// Name of the outcome that it is counted in, for example `truncated`.
     pub outcome: String,
@@ -159,7 +166,7 @@ pub struct NotClassified {
 }
 
 /// A rule before the one that matches.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NearMiss {
     /// Position, from 1.
     pub position: usize,
@@ -172,7 +179,7 @@ pub struct NearMiss {
 }
 
 /// A field of a rule that does not accept the packet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailedField {
     /// Its key in a policy file.
     pub field: String,
@@ -183,7 +190,7 @@ pub struct FailedField {
 }
 
 /// Rules that failed on the same field first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailedFirst {
     /// The field's key in a policy file.
     pub field: String,
@@ -192,7 +199,7 @@ pub struct FailedFirst {
 }
 
 /// What is left of a class's rate on the interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Headroom {
     /// The rate in force.
     pub rate_bits_per_second: BitsPerSecond,
@@ -212,7 +219,7 @@ pub struct Headroom {
 }
 
 /// Where a class's packets go on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Steering {
     /// CPUs that the class's flows are spread over; empty: they stay where they arrive.
     pub cpus: Vec<u32>,

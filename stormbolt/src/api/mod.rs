@@ -12,6 +12,7 @@
 //! | POST | `/v1/explain` | [`explanation::Question`] → [`explanation::Explanation`]; changes nothing |
 //! | POST | `/v1/rules` | [`documents::RuleChange`] → [`documents::Applied`] |
 //! | PATCH, DELETE | `/v1/rules/{name}` | [`documents::RuleChange`], nothing → [`documents::Applied`] |
+//! | GET | `/v1/openapi.json` | all of this as an OpenAPI document, out of [`openapi()`] |
 //! | PATCH | `/v1/sets/{name}` | [`documents::SetChange`] → [`documents::Applied`] |
 //!
 //! A policy is complete: the daemon opens no file that a client names. `stormbolt apply` puts the files
@@ -33,10 +34,12 @@ mod door;
 mod edit;
 pub mod explanation;
 mod names;
+mod openapi;
 mod problem;
 mod question;
 #[cfg(test)]
 mod question_tests;
+mod read_only;
 mod routes;
 mod rule_change;
 mod server;
@@ -44,6 +47,8 @@ mod set_change;
 mod sets;
 mod tokens;
 
+#[cfg(test)]
+mod openapi_tests;
 #[cfg(test)]
 mod progress_tests;
 #[cfg(test)]
@@ -60,6 +65,7 @@ mod tls_tests;
 pub use access::{Key, Right};
 pub use door::{Door, TlsError};
 pub use edit::{Editor, ReloadError};
+pub use openapi::openapi;
 pub use problem::ApiError;
 pub use routes::router;
 pub use server::{ServerError, serve_connections};

@@ -5,27 +5,32 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, patch, post};
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::body;
-use super::documents::{Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Progress};
+use super::documents::{
+    Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Progress, RuleChange, SetChange,
+};
 use super::edit::{Editor, blocking};
-use super::explanation::Explanation;
+use super::explanation::{Explanation, Question};
+use super::openapi::{frame, openapi};
 use super::problem::ApiError;
 use super::question::{asked, unexplained};
-use super::sets::sets;
-use super::{rule_change, set_change};
+use super::{read_only, rule_change, set_change};
 use crate::config::{MAX_FILE_BYTES, to_toml};
-use crate::daemon::Running;
 
 /// The largest body that is no policy, in bytes.
 const MAX_BODY: usize = 64 << 10;
 
 /// The query of `PUT /v1/policy`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct PutOptions {
     /// What the policy is called in messages.
@@ -37,53 +42,35 @@ struct PutOptions {
 
 /// The routes of the API over the machine that `editor` changes.
 pub fn router(editor: Editor) -> Router {
-    Router::new()
-        .route("/v1/status", document(Running::status))
-        .route(
-            "/v1/interfaces",
-            document(|running| running.machine().interfaces()),
-        )
-        .route(
-            "/v1/classes",
-            document(|running| running.machine().classes()),
-        )
-        .route(
-            "/v1/rules",
-            document(|running| running.machine().rules()).post(post_rule),
-        )
-        .route("/v1/rules/{name}", patch(patch_rule).delete(delete_rule))
-        .route(
-            "/v1/sets",
-            document(|running| sets(running.machine().policy())),
-        )
-        .route("/v1/cpus", document(|running| running.machine().cpus()))
-        .route(
-            "/v1/sources",
-            document(|running| running.machine().sources()),
-        )
-        .route("/v1/progress", get(get_progress))
-        .route("/v1/policy", get(get_policy).put(put_policy))
-        .route("/v1/classes/{name}", patch(patch_class))
-        .route("/v1/explain", post(explain))
-        .route("/v1/sets/{name}", patch(patch_set))
+    let (router, _document) = documented().split_for_parts();
+    router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(editor)
 }
 
-/// Answers GET with what `read` finds on the machine's thread.
-fn document<T>(read: fn(&Running) -> T) -> MethodRouter<Editor>
-where
-    T: Serialize + Send + 'static,
-{
-    get(move |State(editor): State<Editor>| async move {
-        let found = editor.handle().ask(move |running| read(running)).await;
-        found.map(Json).map_err(ApiError::from)
-    })
+/// The routes with what the API's document says of them.
+pub(super) fn documented() -> OpenApiRouter<Editor> {
+    OpenApiRouter::with_openapi(frame())
+        .merge(read_only::documented())
+        .routes(routes!(get_progress))
+        .routes(routes!(get_policy, put_policy))
+        .routes(routes!(patch_class))
+        .routes(routes!(post_rule))
+        .routes(routes!(patch_rule, delete_rule))
+        .routes(routes!(patch_set))
+        .routes(routes!(explain))
+        .routes(routes!(get_openapi))
 }
 
-/// Does not ask the machine's thread, which is busy when there is something to tell.
+/// The policy that is being compiled, at once even when the daemon is too busy for all else.
+#[utoipa::path(
+    get,
+    path = "/v1/progress",
+    responses((status = 200, description = "What is found.", body = Progress), ApiError)
+)]
 async fn get_progress(State(editor): State<Editor>) -> Json<Progress> {
+    // The machine's thread is not asked: it is busy when there is something to tell.
     let compiling = editor.handle().activity().compiling();
     Json(Progress {
         version: DOCUMENT_VERSION,
@@ -96,6 +83,12 @@ async fn get_progress(State(editor): State<Editor>) -> Json<Progress> {
     })
 }
 
+/// The policy in force, as a policy file.
+#[utoipa::path(
+    get,
+    path = "/v1/policy",
+    responses((status = 200, description = "A policy file.", body = String, content_type = "text/plain"), ApiError)
+)]
 async fn get_policy(State(editor): State<Editor>) -> Result<Response, ApiError> {
     let policy = editor
         .handle()
@@ -106,6 +99,14 @@ async fn get_policy(State(editor): State<Editor>) -> Result<Response, ApiError> 
     Ok((plain, text).into_response())
 }
 
+/// Puts a policy file into force as a whole, or only checks it.
+#[utoipa::path(
+    put,
+    path = "/v1/policy",
+    params(PutOptions),
+    request_body(content = String, content_type = "text/plain"),
+    responses((status = 200, description = "What is in force now.", body = Applied), ApiError)
+)]
 async fn put_policy(
     State(editor): State<Editor>,
     options: Result<Query<PutOptions>, QueryRejection>,
@@ -122,6 +123,14 @@ async fn put_policy(
         .map(Json)
 }
 
+/// Changes what is given of one class.
+#[utoipa::path(
+    patch,
+    path = "/v1/classes/{name}",
+    params(("name" = String, Path, description = "The class.")),
+    request_body = ClassChange,
+    responses((status = 200, description = "What is in force now.", body = Applied), ApiError)
+)]
 async fn patch_class(
     State(editor): State<Editor>,
     name: Result<Path<String>, PathRejection>,
@@ -137,12 +146,27 @@ async fn patch_class(
         .map(Json)
 }
 
+/// Says what becomes of a packet, and why; changes nothing.
+#[utoipa::path(
+    post,
+    path = "/v1/explain",
+    request_body = Question,
+    responses((status = 200, description = "What becomes of it.", body = Explanation), ApiError)
+)]
 async fn explain(State(editor): State<Editor>, body: Body) -> Result<Json<Explanation>, ApiError> {
     let asked = asked(&body::text(body, MAX_BODY).await?)?;
     let answer = editor.handle().ask(move |running| running.explain(&asked));
     answer.await?.map(Json).map_err(unexplained)
 }
 
+/// Adds prefixes to one set and removes others.
+#[utoipa::path(
+    patch,
+    path = "/v1/sets/{name}",
+    params(("name" = String, Path, description = "The set.")),
+    request_body = SetChange,
+    responses((status = 200, description = "What is in force now.", body = Applied), ApiError)
+)]
 async fn patch_set(
     State(editor): State<Editor>,
     name: Result<Path<String>, PathRejection>,
@@ -158,6 +182,13 @@ async fn patch_set(
         .map(Json)
 }
 
+/// Adds a rule.
+#[utoipa::path(
+    post,
+    path = "/v1/rules",
+    request_body = RuleChange,
+    responses((status = 200, description = "What is in force now.", body = Applied), ApiError)
+)]
 async fn post_rule(State(editor): State<Editor>, body: Body) -> Result<Json<Applied>, ApiError> {
     let change = change("rule", &body::text(body, MAX_BODY).await?)?;
     let turn = editor.turn().await?;
@@ -166,6 +197,14 @@ async fn post_rule(State(editor): State<Editor>, body: Body) -> Result<Json<Appl
         .map(Json)
 }
 
+/// Changes or moves one rule.
+#[utoipa::path(
+    patch,
+    path = "/v1/rules/{name}",
+    params(("name" = String, Path, description = "The rule.")),
+    request_body = RuleChange,
+    responses((status = 200, description = "What is in force now.", body = Applied), ApiError)
+)]
 async fn patch_rule(
     State(editor): State<Editor>,
     name: Result<Path<String>, PathRejection>,
@@ -179,6 +218,13 @@ async fn patch_rule(
         .map(Json)
 }
 
+/// Takes one rule away.
+#[utoipa::path(
+    delete,
+    path = "/v1/rules/{name}",
+    params(("name" = String, Path, description = "The rule.")),
+    responses((status = 200, description = "What is in force now.", body = Applied), ApiError)
+)]
 async fn delete_rule(
     State(editor): State<Editor>,
     name: Result<Path<String>, PathRejection>,
@@ -188,6 +234,16 @@ async fn delete_rule(
     turn.edit(move |policy| rule_change::removed(policy, &name))
         .await
         .map(Json)
+}
+
+/// This description of the API.
+#[utoipa::path(
+    get,
+    path = "/v1/openapi.json",
+    responses((status = 200, description = "An OpenAPI document.", body = serde_json::Value), ApiError)
+)]
+async fn get_openapi() -> Json<OpenApi> {
+    Json(openapi())
 }
 
 /// The name at the end of an address.

@@ -1,15 +1,19 @@
-//! The command line: arguments in, text out. All but `run`, `check` and `demo` only talk to the API.
+//! The command line: arguments in, text out. What changes or shows a
+//! daemon's doings only talks to the API.
 
 mod access;
 mod apply;
 mod check;
 mod class;
+mod completions;
 mod demo;
 mod exit;
 mod explain;
 pub(crate) mod format;
 mod import;
 mod logging;
+mod man;
+mod openapi;
 pub(crate) mod output;
 mod progress;
 mod rule;
@@ -21,6 +25,8 @@ pub(crate) mod table;
 
 #[cfg(test)]
 mod edit_tests;
+#[cfg(test)]
+mod manual_tests;
 #[cfg(test)]
 mod tests;
 
@@ -78,6 +84,9 @@ enum Command {
     Set(set::Args),
     Import(import::Args),
     Demo(demo::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+    Openapi(openapi::Args),
 }
 
 /// Does what the command line of this process says.
@@ -117,5 +126,8 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Set(args) => set::run(args, &cli.socket, output),
         Command::Import(args) => import::run(args, output),
         Command::Demo(args) => demo::run(args, output),
+        Command::Completions(args) => completions::run(args, output),
+        Command::Man(args) => man::run(args, output),
+        Command::Openapi(args) => openapi::run(args, output),
     }
 }

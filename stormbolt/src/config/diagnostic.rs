@@ -18,7 +18,7 @@ const MAX_PROBLEMS: usize = 200;
 const MAX_QUOTED: usize = 80;
 
 /// How bad a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The policy cannot be applied.
@@ -62,7 +62,7 @@ pub struct Report {
 }
 
 /// A problem in the form that programs read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,

@@ -21,6 +21,8 @@ struct Shared {
     rules: AtomicU64,
     bytes: AtomicU64,
     budget: AtomicU64,
+    /// Grows whenever the machine's thread has got on with something.
+    beats: AtomicU64,
     stopping: AtomicBool,
 }
 
@@ -64,6 +66,16 @@ impl Activity {
         })
     }
 
+    /// The machine's thread has got on with something.
+    pub(super) fn beat(&self) {
+        self.0.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Changes whenever the machine's thread has got on with something.
+    pub(super) fn beats(&self) -> u64 {
+        self.0.beats.load(Ordering::Relaxed)
+    }
+
     /// Lets whatever goes on be given up, and all that follows: the daemon ends.
     pub(super) fn stop(&self) {
         self.0.stopping.store(true, Ordering::Release);
@@ -103,6 +115,7 @@ impl Watch for Compilation<'_> {
     fn interrupted(&mut self, progress: Progress) -> bool {
         let bytes = progress.words.saturating_mul(WORD);
         self.shared.bytes.store(bytes, Ordering::Relaxed);
+        self.shared.beats.fetch_add(1, Ordering::Relaxed);
         self.shared.stopping.load(Ordering::Acquire) || self.cancel.0.load(Ordering::Acquire)
     }
 }

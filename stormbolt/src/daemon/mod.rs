@@ -10,17 +10,22 @@ mod engine;
 mod error;
 mod machine;
 mod peers;
+mod privileges;
 mod probe;
 mod process;
+mod pulse;
 mod running;
 mod schedule;
 mod serve;
+mod service_manager;
 mod signals;
 mod socket;
 mod worker;
 
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+mod milestone_tests;
 #[cfg(test)]
 mod tests;
 

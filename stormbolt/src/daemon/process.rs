@@ -1,16 +1,15 @@
 //! The daemon as a process: privileges, signals, the service manager.
 
+use std::path::Path;
 use std::time::Duration;
 
-use caps::{CapSet, Capability};
-use sd_notify::NotifyState;
 use stormbolt_control::compile::Watch;
 use stormbolt_control::policy::Policy;
 
 use super::error::RunError;
 use super::machine::{BoxedError, Machine};
-use super::serve::{Milestone, Options, serve};
-use super::signals;
+use super::serve::{Options, serve};
+use super::{privileges, service_manager, signals};
 
 /// Where the policy file is looked for.
 pub const DEFAULT_CONFIG: &str = "/etc/stormbolt/stormbolt.toml";
@@ -30,49 +29,25 @@ where
     F: FnOnce(Policy, &mut dyn Watch) -> Result<M, BoxedError> + Send + 'static,
     M: Machine + 'static,
 {
-    check_capabilities()?;
+    privileges::check()?;
+    // Before there are other threads. The directories are those of files that are replaced as a whole.
+    privileges::drop_others(&[
+        &options.config,
+        directory_of(&options.config),
+        directory_of(&options.socket),
+    ]);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
     let ended = runtime.block_on(async {
         let events = signals::events().map_err(RunError::Runtime)?;
-        serve(options, start, events, notify).await
+        serve(options, start, events, service_manager::tell).await
     });
     runtime.shutdown_timeout(LAST_WAIT);
     ended
 }
 
-/// The kernel's own refusals come late and do not say what is missing.
-fn check_capabilities() -> Result<(), RunError> {
-    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
-    // CAP_SYS_ADMIN contains the two that are younger (capabilities(7)).
-    let needed: &[Capability] = if has(Capability::CAP_SYS_ADMIN) {
-        &[Capability::CAP_NET_ADMIN]
-    } else {
-        &[
-            Capability::CAP_NET_ADMIN,
-            Capability::CAP_BPF,
-            Capability::CAP_PERFMON,
-        ]
-    };
-    match needed.iter().find(|capability| !has(**capability)) {
-        Some(missing) => Err(RunError::NotPermitted {
-            missing: missing.to_string(),
-        }),
-        None => Ok(()),
-    }
-}
-
-fn notify(milestone: Milestone) {
-    if std::env::var_os("NOTIFY_SOCKET").is_none() {
-        return;
-    }
-    let state = match milestone {
-        Milestone::Ready => NotifyState::Ready,
-        Milestone::Stopping => NotifyState::Stopping,
-    };
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!("cannot notify the service manager: {error}");
-    }
+fn directory_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(file)
 }

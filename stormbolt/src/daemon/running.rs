@@ -8,6 +8,7 @@ use super::activity::{Activity, Cancel};
 use super::clock;
 use super::machine::{BoxedError, Machine};
 use super::probe::Prober;
+use super::service_manager;
 use crate::api::documents::{DOCUMENT_VERSION, Status};
 use crate::api::explanation::Explanation;
 use crate::apply::{ApplyError, Asked, ExplainError};
@@ -88,6 +89,8 @@ impl Running {
             Err(error) => {
                 let (generation, reason) = (self.machine.generation(), with_causes(error.as_ref()));
                 tracing::warn!(
+                    generation,
+                    policy_source = %source,
                     "policy from {source} refused, generation {generation} stays in force: {reason}"
                 );
                 Err(error)
@@ -140,6 +143,7 @@ impl Running {
         self.machine.tick(now);
         let end = clock::now();
         self.ticks += 1;
+        self.activity.beat();
         self.last_tick = end.since(now);
         end
     }
@@ -158,7 +162,8 @@ impl Running {
 
     fn log_policy(&mut self) {
         let (generation, source) = (self.machine.generation(), &self.source);
-        tracing::info!("generation {generation} in force, from {source}");
+        tracing::info!(generation, policy_source = %source, "generation {generation} in force, from {source}");
+        service_manager::tell_status(&format!("generation {generation} in force, from {source}"));
         let attached = self
             .machine
             .interfaces()

@@ -16,6 +16,8 @@ use super::activity::Activity;
 use super::error::RunError;
 use super::machine::{BoxedError, Machine, given_up};
 use super::peers::{Access, AccessOptions};
+use super::privileges;
+use super::pulse::Pulse;
 use super::socket::listen_at;
 use super::worker::Worker;
 use crate::api::{Door, Editor, ServerError, router, serve_connections};
@@ -61,6 +63,10 @@ pub enum Event {
 pub enum Milestone {
     /// The machine runs and the API answers.
     Ready,
+    /// It reads the policy file again; when that is done, it is ready.
+    Reloading,
+    /// It is at work, about once a second; not while the machine hangs.
+    Alive,
     /// It detaches.
     Stopping,
 }
@@ -87,6 +93,7 @@ where
     }
     let access = Access::find(&options.access)?;
     let (listener, _socket_file) = listen_at(&options.socket, access.group())?;
+    privileges::drop_for_socket();
     let tls_door = options
         .tls
         .as_ref()
@@ -124,17 +131,22 @@ where
     if reload_wanted {
         reloads.spawn(reload(editor.clone(), options.config.clone()));
     }
+    let mut pulse = Pulse::new(activity);
     say(Milestone::Ready);
     let ended = loop {
         tokio::select! {
             ended = &mut server => break ended,
             () = worker.ended() => break Err(ServerError::Panicked),
-            Some(Err(error)) = reloads.join_next() => if error.is_panic() {
-                break Err(ServerError::Panicked);
+            Some(reloaded) = reloads.join_next() => match reloaded {
+                Err(error) if error.is_panic() => break Err(ServerError::Panicked),
+                _ if reloads.is_empty() => say(Milestone::Ready),
+                _ => {}
             },
+            () = pulse.beat() => say(Milestone::Alive),
             event = events.recv() => match event {
                 // In the background: the daemon answers meanwhile.
                 Some(Event::Reload) => {
+                    say(Milestone::Reloading);
                     reloads.spawn(reload(editor.clone(), options.config.clone()));
                 }
                 Some(Event::Stop) | None => {

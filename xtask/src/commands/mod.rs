@@ -1,12 +1,15 @@
 //! The command line: `cargo xtask …`.
 
+mod api;
 mod bench;
 mod build_ebpf;
+mod deb;
 mod lint_ebpf;
 mod package;
 mod rulesets;
 mod setup;
 mod simulate;
+mod systemd;
 mod test;
 mod tidy;
 
@@ -37,6 +40,9 @@ enum Command {
     Rulesets(rulesets::Args),
     Bench(bench::Args),
     Simulate(simulate::Args),
+    Package(deb::Args),
+    Systemd(systemd::Args),
+    Api(api::Args),
 }
 
 impl Cli {
@@ -53,6 +59,9 @@ impl Cli {
             Command::BuildEbpf(args) => build_ebpf::run(&args, &workspace)?,
             Command::LintEbpf(args) => lint_ebpf::run(&args, &workspace)?,
             Command::Tidy(args) => tidy::run(&args, &workspace)?,
+            Command::Package(args) => deb::run(&args, &workspace)?,
+            Command::Api(args) => api::run(&args, &workspace)?,
+            Command::Systemd(args) => systemd::run(&args, &workspace)?,
             Command::Rulesets(args) => rulesets::run(&args)?,
             Command::Bench(args) => return bench::run(&args, &workspace),
             Command::Simulate(args) => return simulate::run(&args, &workspace),

@@ -115,6 +115,32 @@ fn install_packages() -> Result<()> {
     as_root(&install())
 }
 
+/// Installs packages of Debian that are not there yet.
+pub(super) fn install(packages: &[&str]) -> Result<()> {
+    let absent = packages.iter().copied().filter(|name| !is_installed(name));
+    let absent: Vec<_> = absent.collect();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    if on_path("apt-get").is_none() {
+        bail!(
+            "{} missing, and no apt-get to install it by",
+            absent.join(" ")
+        );
+    }
+    eprintln!("installing {} by apt-get", absent.join(" "));
+    let install = [
+        &["apt-get", "install", "--yes", "--no-install-recommends"],
+        &*absent,
+    ]
+    .concat();
+    // A fresh machine has no package lists, and old ones name files that are gone.
+    as_root(&install).or_else(|_| {
+        as_root(&["apt-get", "update"])?;
+        as_root(&install)
+    })
+}
+
 fn install_linker() -> Result<()> {
     eprintln!("installing bpf-linker by cargo, which takes about a minute");
     let mut command = Command::new(cargo());

@@ -43,6 +43,16 @@ impl Workspace {
         self.root.join("target/bpf")
     }
 
+    /// Where packages and what goes into them are made; the package's metadata names it too.
+    pub fn packages(&self) -> PathBuf {
+        self.root.join("target/package")
+    }
+
+    /// Where the machine of `cargo xtask systemd` is kept.
+    pub fn systemd_machine(&self) -> PathBuf {
+        self.root.join("target/systemd")
+    }
+
     /// Where `build-ebpf --check` leaves the objects that it has compiled.
     pub fn fresh_objects(&self) -> PathBuf {
         self.bpf_target().join("fresh")

@@ -22,7 +22,8 @@ pub(in crate::config) const MODES: &[(&str, AttachMode)] = &[
 
 pub(super) fn interfaces(entries: &[InterfaceEntry], problems: &mut Problems) -> Vec<Interface> {
     if entries.is_empty() {
-        let problem = Problem::error(0..0, "no interface is configured");
+        // A service starts with what its package has brought, and waits.
+        let problem = Problem::warning(0..0, "no interface is configured: nothing is managed");
         problems.add(problem.help("write `[interface.eth0]` with `capacity = \"10Gbit\"`"));
     }
     entries

@@ -19,11 +19,15 @@ fn another_version_is_refused_alone_and_a_missing_one_with_the_rest() {
         ["1:11: error: version 2 is not supported; this StormBolt reads `version = 1` [2]"]
     );
     let version = "the version of the format is missing; this StormBolt reads `version = 1`";
-    let interface = "no interface is configured; write `[interface.eth0]` with \
+    let interface = "no interface is configured: nothing is managed; write `[interface.eth0]` with \
                      `capacity = \"10Gbit\"`";
     let default = "the default class is missing; write `[default]` with `class = \"NAME\"`: the \
                    class of packets that no rule matches";
-    let expected = [version, interface, default].map(|message| format!("1:1: error: {message} []"));
+    let expected = [
+        format!("1:1: error: {version} []"),
+        format!("1:1: warning: {interface} []"),
+        format!("1:1: error: {default} []"),
+    ];
     assert_eq!(found(""), expected);
 }
 

@@ -1,0 +1,212 @@
+//! The daemon's answers against the document that describes them.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use serde_json::{Value, json};
+
+use super::openapi;
+use super::test_server::Server;
+use crate::daemon::fake::POLICY;
+
+/// The document, with every object closed: what it does not name may not be in an answer.
+struct Document(Value);
+
+impl Document {
+    fn new() -> Self {
+        let mut document = serde_json::to_value(openapi()).unwrap();
+        for schema in document["components"]["schemas"]
+            .as_object_mut()
+            .unwrap()
+            .values_mut()
+        {
+            close(schema);
+        }
+        Self(document)
+    }
+
+    /// All `METHOD path`.
+    fn operations(&self) -> BTreeSet<String> {
+        let paths = self.0["paths"].as_object().unwrap().iter();
+        paths
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().unwrap().keys();
+                methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+            })
+            .collect()
+    }
+
+    fn operation(&self, operation: &str) -> &Value {
+        let (method, path) = operation.split_once(' ').unwrap();
+        &self.0["paths"][path][method.to_lowercase()]
+    }
+
+    /// Panics unless `value` is what `content`, of a body or of an answer, describes.
+    fn check(&self, content: &Value, value: &Value, what: &str) {
+        let mut schema = content["schema"].clone();
+        schema["components"] = self.0["components"].clone();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<String> = validator
+            .iter_errors(value)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{what}: {errors:#?} in {value:#}");
+    }
+
+    /// Sends a request and checks it and its answer.
+    fn ask(&self, server: &Server, operation: &str, path: &str, body: &str, expected: u16) {
+        let described = self.operation(operation);
+        let what = format!("{operation} as {path}, {body}");
+        if let Some(content) = described["requestBody"]["content"].get("application/json")
+            && expected == 200
+        {
+            self.check(content, &serde_json::from_str(body).unwrap(), &what);
+        }
+        let (method, _) = operation.split_once(' ').unwrap();
+        let (status, media_type, answer) = exchange(server, method, path, body);
+        assert_eq!(status, expected, "{what}: {answer}");
+        let responses = &described["responses"];
+        let response = responses
+            .get(status.to_string())
+            .unwrap_or(&responses["default"]);
+        let content = &response["content"][&media_type];
+        assert!(content.is_object(), "{what}: {media_type} is not described");
+        let value = if media_type == "application/json" {
+            serde_json::from_str(&answer).unwrap()
+        } else {
+            Value::String(answer)
+        };
+        self.check(content, &value, &what);
+    }
+}
+
+fn close(schema: &mut Value) {
+    match schema {
+        Value::Object(keys) => {
+            keys.values_mut().for_each(close);
+            if keys.contains_key("properties") {
+                keys.entry("additionalProperties").or_insert(json!(false));
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(close),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn exchange(server: &Server, method: &str, path: &str, body: &str) -> (u16, String, String) {
+    let mut stream = UnixStream::connect(&server.socket).unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let media_type = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-type: "))
+        .and_then(|value| value.split(';').next())
+        .unwrap();
+    (status, media_type.to_owned(), body.to_owned())
+}
+
+/// Requests of every kind in an order in which they succeed: operation, path, body.
+fn requests() -> Vec<(&'static str, &'static str, String)> {
+    let none = String::new;
+    let with_set = format!("{POLICY}[set.blocked]\nprefixes = [\"192.0.2.0/24\"]\n");
+    let rule = json!({"rule": {"name": "web", "dst-port": [443, "8000-8100"], "class": "gold"}});
+    let question = json!({"src": "192.0.2.1", "dst": "198.51.100.1", "dst_port": 443});
+    vec![
+        (
+            "PUT /v1/policy",
+            "/v1/policy?name=p&dry_run=true",
+            with_set.clone(),
+        ),
+        ("PUT /v1/policy", "/v1/policy", with_set),
+        ("POST /v1/rules", "/v1/rules", rule.to_string()),
+        (
+            "PATCH /v1/rules/{name}",
+            "/v1/rules/web",
+            json!({"position": 1}).to_string(),
+        ),
+        (
+            "PATCH /v1/sets/{name}",
+            "/v1/sets/blocked",
+            json!({"add": ["2001:db8::/32"], "remove": ["192.0.2.0/24"]}).to_string(),
+        ),
+        (
+            "PATCH /v1/classes/{name}",
+            "/v1/classes/bulk",
+            json!({"priority": 3, "ceil": "500Mbit"}).to_string(),
+        ),
+        ("POST /v1/explain", "/v1/explain", question.to_string()),
+        ("GET /v1/status", "/v1/status", none()),
+        ("GET /v1/interfaces", "/v1/interfaces", none()),
+        ("GET /v1/classes", "/v1/classes", none()),
+        ("GET /v1/rules", "/v1/rules", none()),
+        ("GET /v1/sets", "/v1/sets", none()),
+        ("GET /v1/cpus", "/v1/cpus", none()),
+        ("GET /v1/sources", "/v1/sources", none()),
+        ("GET /v1/progress", "/v1/progress", none()),
+        ("GET /v1/policy", "/v1/policy", none()),
+        ("GET /v1/openapi.json", "/v1/openapi.json", none()),
+        ("DELETE /v1/rules/{name}", "/v1/rules/web", none()),
+    ]
+}
+
+#[test]
+fn every_operation_answers_what_the_document_says() {
+    let server = Server::start();
+    let document = Document::new();
+    let mut asked = BTreeSet::new();
+    for (operation, path, body) in requests() {
+        document.ask(&server, operation, path, &body, 200);
+        asked.insert(operation.to_owned());
+    }
+    // A new route comes with a request here.
+    assert_eq!(asked, document.operations());
+}
+
+#[test]
+fn refusals_are_the_problems_that_the_document_describes() {
+    let server = Server::start();
+    let document = Document::new();
+    let invalid = POLICY.replace("800Mbit", "800gbps");
+    for (operation, path, body, status) in [
+        ("PUT /v1/policy", "/v1/policy", invalid.as_str(), 422),
+        ("PUT /v1/policy", "/v1/policy?nonsense=1", POLICY, 400),
+        (
+            "PATCH /v1/classes/{name}",
+            "/v1/classes/gone",
+            "{\"weight\":2}",
+            404,
+        ),
+        ("POST /v1/rules", "/v1/rules", "{", 400),
+        ("DELETE /v1/rules/{name}", "/v1/rules/gone", "", 404),
+        ("POST /v1/explain", "/v1/explain", "{\"sorce\":1}", 400),
+    ] {
+        document.ask(&server, operation, path, body, status);
+    }
+}
+
+#[test]
+fn every_operation_says_what_it_does_and_how_it_fails() {
+    let document = Document::new();
+    for operation in document.operations() {
+        let described = document.operation(&operation);
+        assert!(described["summary"].is_string(), "{operation}");
+        for response in described["responses"].as_object().unwrap().values() {
+            assert!(response["description"].is_string(), "{operation}");
+        }
+        let problem = &described["responses"]["default"]["content"]["application/json"];
+        assert_eq!(
+            problem["schema"]["$ref"], "#/components/schemas/Problem",
+            "{operation}"
+        );
+    }
+    assert_eq!(document.0["openapi"], "3.1.0");
+}
