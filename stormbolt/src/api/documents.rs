@@ -14,7 +14,7 @@ pub const DOCUMENT_VERSION: u32 = 1;
 /// Answer of `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// Version of the daemon, as in `Cargo.toml`.
     pub daemon_version: String,
@@ -45,7 +45,7 @@ pub struct Status {
 /// Answer of `GET /v1/progress`, which comes at once even when the daemon is too busy for all else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// The policy that is being compiled; nothing most of the time.
     pub compiling: Option<CompilingStatus>,
@@ -67,7 +67,7 @@ pub struct CompilingStatus {
 /// Answer of `GET /v1/interfaces`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Interfaces {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// One per interface of the policy.
     pub interfaces: Vec<InterfaceStatus>,
@@ -162,7 +162,7 @@ pub struct OutcomeCount {
 /// Answer of `GET /v1/classes`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Classes {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// One per class and interface, in the order of the policy.
     pub classes: Vec<ClassStatus>,
@@ -205,7 +205,7 @@ pub struct ClassStatus {
 /// Answer of `GET /v1/rules`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rules {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// The rules in order.
     pub rules: Vec<RuleStatus>,
@@ -231,7 +231,7 @@ pub struct RuleStatus {
 /// Answer of `GET /v1/sets`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sets {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// The sets in the order of the policy.
     pub sets: Vec<SetStatus>,
@@ -253,7 +253,7 @@ pub struct SetStatus {
 /// Answer of `GET /v1/cpus`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Cpus {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// One per possible CPU.
     pub cpus: Vec<CpuStatus>,
@@ -277,7 +277,7 @@ pub struct CpuStatus {
 /// Answer of `GET /v1/sources`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sources {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// The classes with a limit on each source, interface by interface.
     pub classes: Vec<SourceClass>,
@@ -323,7 +323,7 @@ pub struct SourceStatus {
 /// Answer of `PUT /v1/policy` and of the changes of one class, rule or set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Applied {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// Generation in force now.
     pub generation: u32,
@@ -358,7 +358,7 @@ pub struct ChangedSet {
 /// Result of `stormbolt check -o json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Checked {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// Whether the policy can be applied.
     pub valid: bool,
@@ -419,7 +419,7 @@ pub struct RuleChange {
 /// Body of every answer that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
-    /// [`DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// What went wrong, on one line.
     pub error: String,

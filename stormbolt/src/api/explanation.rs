@@ -47,7 +47,7 @@ pub struct Question {
     /// Length of the frame, Ethernet header included, FCS excluded; as short as can be where it is
     /// not given.
     pub length_bytes: Option<u16>,
-    /// Near misses that are named: at most [`MAX_LIMIT`], else [`DEFAULT_LIMIT`].
+    /// Near misses that are named: at most 1000, and 10 where it is not given.
     pub limit: Option<usize>,
 }
 
@@ -79,7 +79,7 @@ pub enum Place {
 /// Answer of `POST /v1/explain`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
-    /// [`super::documents::DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// Generation of the policy that was asked.
     pub generation: u32,
