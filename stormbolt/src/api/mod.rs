@@ -13,6 +13,7 @@
 //! | POST | `/v1/rules` | [`documents::RuleChange`] → [`documents::Applied`] |
 //! | PATCH, DELETE | `/v1/rules/{name}` | [`documents::RuleChange`], nothing → [`documents::Applied`] |
 //! | PATCH | `/v1/sets/{name}` | [`documents::SetChange`] → [`documents::Applied`] |
+//! | POST | `/v1/detach`, `/v1/attach` | [`attachments::InterfaceChoice`] → [`documents::Interfaces`] |
 //!
 //! A policy is complete: the daemon opens no file that a client names. `stormbolt apply` puts the files
 //! of sets into the text that it sends.
@@ -24,6 +25,7 @@
 //! is not there, 408 and 413 for bodies that are too slow or too large, 409 for a policy that this
 //! machine cannot run, 422 for an invalid one, 503 when the daemon has too much to do.
 
+pub mod attachments;
 mod body;
 mod class_change;
 pub mod client;

@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::attachments;
 use super::body;
 use super::documents::{Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Progress};
 use super::edit::{Editor, blocking};
@@ -66,6 +67,8 @@ pub fn router(editor: Editor) -> Router {
         .route("/v1/classes/{name}", patch(patch_class))
         .route("/v1/explain", post(explain))
         .route("/v1/sets/{name}", patch(patch_set))
+        .route("/v1/detach", post(attachments::post_detach))
+        .route("/v1/attach", post(attachments::post_attach))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(editor)

@@ -138,6 +138,8 @@ fn of_start(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             ApplyError::Compile(_)
             | ApplyError::GivenUp
             | ApplyError::NoRoom { .. }
+            | ApplyError::NoSuchInterface { .. }
+            | ApplyError::NotAttached { .. }
             | ApplyError::TooMany { .. },
         ) => false,
         None => error.downcast_ref::<DatapathError>().is_some_and(refused),

@@ -91,6 +91,12 @@ impl Datapath {
         Ok(())
     }
 
+    /// Waits until no packet is left that began before the call.
+    pub(super) fn wait_until_left(&mut self) -> Result<(), DatapathError> {
+        let barrier = self.templates.create(maps::BARRIER)?;
+        self.wait_for_packets(&barrier)
+    }
+
     /// Generation in force; zero before the first.
     pub fn generation(&self) -> u32 {
         self.active.get(0).map_or(0, |active| active.generation)
