@@ -8,7 +8,7 @@ use stormbolt::datapath::{LeftOutcomes, Pins};
 use stormbolt::lab::clock::{SECOND_NS, now_ns, sleep_until};
 use stormbolt::lab::require_root;
 use stormbolt_common::outcome::Outcome;
-use stormbolt_tests::e2e::{Daemon, FloodThread, Lab, Reading, policy, until};
+use stormbolt_tests::e2e::{Daemon, Family, FloodThread, Lab, Reading, policy, until};
 
 const PORT: u16 = 7001;
 const CEIL_BITS: u64 = 8_000_000;
@@ -223,4 +223,48 @@ fn a_second_daemon_with_the_same_pins_is_refused() {
     let text = String::from_utf8_lossy(&refused.stderr);
     assert!(text.contains("another daemon keeps its pins in"), "{text}");
     assert!(lab.is_attached());
+}
+
+#[test]
+fn under_another_policy_file_everything_that_keeps_its_name_keeps_its_counters() {
+    if !require_root("under_another_policy_file_everything_that_keeps_its_name") {
+        return;
+    }
+    let lab = Lab::quiet();
+    let mut daemon = Daemon::start(&lab, &flooded());
+    let receiver = lab.receive(Family::V4, &[PORT]);
+    let sender = lab.send(Family::V4, PORT, 100, 1000);
+    until("its packets are counted", || {
+        daemon.class("measured").passed_packets > 200
+    });
+    drop(sender);
+    drop(receiver);
+    // The last packet is on its way for less than this.
+    wait(SECOND_NS / 2);
+    let (class, eth0) = (daemon.class("measured"), daemon.eth0());
+    let rule = |daemon: &Daemon, name: &str| {
+        let found = daemon.rules().into_iter().find(|rule| rule.name == name);
+        found.map(|rule| rule.packets)
+    };
+    assert_eq!(rule(&daemon, "flood"), Some(class.passed_packets));
+
+    daemon.signal(Signal::SIGKILL);
+    daemon.wait();
+    let other = policy(&format!(
+        "[class.new]\npriority = 3\n\n[class.measured]\npriority = 1\n\n[[rule]]\nname = \"new\"\n\
+         protocol = \"tcp\"\nclass = \"new\"\n\n[[rule]]\nname = \"flood\"\nprotocol = \"udp\"\n\
+         dst-port = {PORT}\nclass = \"measured\"\n\n[default]\nclass = \"measured\"\n"
+    ));
+    std::fs::write(daemon.folder().join("policy.toml"), other).unwrap();
+    daemon.start_again(&lab);
+
+    let after = daemon.class("measured");
+    assert_eq!(
+        (after.passed_packets, after.passed_bytes),
+        (class.passed_packets, class.passed_bytes)
+    );
+    assert_eq!(daemon.eth0().outcomes, eth0.outcomes);
+    assert_eq!(rule(&daemon, "flood"), Some(class.passed_packets));
+    assert_eq!(rule(&daemon, "new"), Some(0));
+    assert_eq!(daemon.class("new").passed_packets, 0);
 }

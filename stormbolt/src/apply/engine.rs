@@ -148,7 +148,10 @@ impl Engine {
         };
         engine.inherit();
         engine.apply_watched(policy, watch)?;
-        engine.datapath.settle()?;
+        // The policy is in force and the links run ours: what is left of others only takes memory.
+        if let Err(error) = engine.datapath.settle() {
+            tracing::warn!("left behind by a daemon before: {}", with_causes(&error));
+        }
         // Now and not at the first question, which would keep the controller waiting. Traffic is managed
         // all the same where the kernel refuses.
         if let Err(error) = engine.datapath.prepare_explain() {

@@ -33,7 +33,7 @@ pub struct PolicyTables {
 }
 
 /// The program runs for microseconds, in a softirq.
-const LONGER_THAN_ANY_PACKET: Duration = Duration::from_secs(1);
+pub(super) const LONGER_THAN_ANY_PACKET: Duration = Duration::from_secs(1);
 
 impl Datapath {
     /// Puts a policy into force. Packets see the old one or the new one, never a mixture: all

@@ -14,6 +14,7 @@ use stormbolt_common::outcome::Outcome;
 use super::bpffs::PinError;
 use super::error::DatapathError;
 use super::handover::BUCKET_VERSION;
+use super::install::LONGER_THAN_ANY_PACKET;
 use super::load::{Datapath, xdp_program};
 use super::mapped::MappedArray;
 use super::maps;
@@ -223,7 +224,9 @@ impl Datapath {
         if self.pinned.is_none() {
             return Ok(());
         }
-        self.wait_until_left()?;
+        if self.wait_until_left().is_err() {
+            std::thread::sleep(LONGER_THAN_ANY_PACKET);
+        }
         let attached = self.program_id;
         let Some(pinned) = &mut self.pinned else {
             return Ok(());

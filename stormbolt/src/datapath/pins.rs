@@ -145,7 +145,7 @@ impl Pins {
         self.before = None;
         for (_, tables) in tables_in(&self.base)? {
             if tables != self.own {
-                fs::remove_dir_all(&tables).map_err(PinError::io("remove", &tables))?;
+                remove_tree(&tables)?;
             }
         }
         Ok(())
@@ -172,7 +172,7 @@ impl Drop for Pins {
         let removed = if self.settled {
             remove_all(&self.base)
         } else {
-            fs::remove_dir_all(&self.own).map_err(PinError::io("remove", &self.own))
+            remove_tree(&self.own)
         };
         if let Err(error) = removed {
             tracing::warn!("{}", crate::causes::with_causes(&error));
@@ -201,16 +201,22 @@ fn locked(base: &Path) -> Result<Flock<File>, PinError> {
 
 /// The links first: what they run goes after them.
 fn remove_all(base: &Path) -> Result<(), PinError> {
-    let links = base.join(LINKS);
-    for path in [links.as_path(), base] {
-        match fs::remove_dir_all(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(PinError::io("remove", path)(error));
-            }
-            Ok(()) | Err(_) => {}
-        }
+    remove_tree(&base.join(LINKS))?;
+    for (_, tables) in tables_in(base)? {
+        remove_tree(&tables)?;
     }
+    // The directory itself may be somebody else's, who made it for a daemon that is not root.
+    drop(fs::remove_dir(base));
     Ok(())
+}
+
+fn remove_tree(path: &Path) -> Result<(), PinError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(PinError::io("remove", path)(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// The names in a directory; none where it is not there.
