@@ -16,9 +16,10 @@ use thiserror::Error;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
+use super::attachments::InterfaceChoice;
 use super::documents::{
-    Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Problem, Progress, RuleChange,
-    SetChange,
+    Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Interfaces, Problem, Progress,
+    RuleChange, SetChange,
 };
 use super::explanation::{Explanation, Question};
 use crate::daemon::DEFAULT_SOCKET;
@@ -297,6 +298,22 @@ impl Client {
         let body = serde_json::to_string(question)
             .map_err(|error| ClientError::Answer(error.to_string()))?;
         document(&self.block_on(self.ask(Method::POST, "/v1/explain", body, self.timeout))?)
+    }
+
+    /// Takes the program off interfaces, or puts it back.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn set_attached(
+        &self,
+        choice: &InterfaceChoice,
+        attached: bool,
+    ) -> Result<Interfaces, ClientError> {
+        let body = serde_json::to_string(choice)
+            .map_err(|error| ClientError::Answer(error.to_string()))?;
+        let path = if attached { "/v1/attach" } else { "/v1/detach" };
+        document(&self.block_on(self.ask(Method::POST, path, body, self.timeout))?)
     }
 
     async fn ask(

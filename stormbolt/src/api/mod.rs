@@ -14,6 +14,7 @@
 //! | PATCH, DELETE | `/v1/rules/{name}` | [`documents::RuleChange`], nothing → [`documents::Applied`] |
 //! | GET | `/v1/openapi.json` | all of this as an OpenAPI document, out of [`openapi()`] |
 //! | PATCH | `/v1/sets/{name}` | [`documents::SetChange`] → [`documents::Applied`] |
+//! | POST | `/v1/detach`, `/v1/attach` | [`attachments::InterfaceChoice`] → [`documents::Interfaces`] |
 //!
 //! A policy is complete: the daemon opens no file that a client names. `stormbolt apply` puts the files
 //! of sets into the text that it sends.
@@ -26,6 +27,7 @@
 //! machine cannot run, 422 for an invalid one, 503 when the daemon has too much to do.
 
 mod access;
+pub mod attachments;
 mod body;
 mod class_change;
 pub mod client;

@@ -13,6 +13,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::attachments;
 use super::body;
 use super::documents::{
     Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Progress, RuleChange, SetChange,
@@ -53,6 +54,7 @@ pub fn router(editor: Editor) -> Router {
 pub(super) fn documented() -> OpenApiRouter<Editor> {
     OpenApiRouter::with_openapi(frame())
         .merge(read_only::documented())
+        .merge(attachments::documented())
         .routes(routes!(get_progress))
         .routes(routes!(get_policy, put_policy))
         .routes(routes!(patch_class))

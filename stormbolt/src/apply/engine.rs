@@ -1,14 +1,13 @@
 //! Observe, decide, apply: the policy in force and what it takes to keep it so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stormbolt_common::limits::SLOTS_PER_CPU_SET;
-use stormbolt_common::outcome::Outcome;
 use stormbolt_common::steer::entry_for_cpu;
 use stormbolt_control::compile::{Input, Patient, Watch};
 use stormbolt_control::controller::{Command, Controller};
 use stormbolt_control::observe::LinkSignals;
-use stormbolt_control::policy::{AttachMode, FailsafeMode, Interface, Policy};
+use stormbolt_control::policy::{FailsafeMode, Policy};
 use stormbolt_control::units::Nanoseconds;
 
 use super::baselines::Baselines;
@@ -19,7 +18,7 @@ use super::plan::{Numbers, Terms, rule_entries, tables};
 use super::table_sizes::{FixedSizes, room_for};
 use crate::causes::with_causes;
 use crate::datapath::{
-    AttachedMode, Attachment, DEFAULT_FLOWS, DEFAULT_SOURCES, Datapath, PolicyTables, TableSizes,
+    Attachment, DEFAULT_FLOWS, DEFAULT_SOURCES, Datapath, Pins, PolicyTables, TableSizes,
 };
 
 /// A time that never comes.
@@ -28,9 +27,8 @@ const FOREVER: Nanoseconds = Nanoseconds(u64::MAX);
 /// More than it takes to put a policy into force: it may be compiled for a minute.
 const LONGEST_APPLY: Nanoseconds = Nanoseconds::from_millis(120_000);
 
-/// The loaded data path under a policy. Dropping it detaches everything.
+/// The loaded data path under a policy. Dropping it detaches everything, unless [`Engine::leave`] was called.
 pub struct Engine {
-    pub(super) datapath: Datapath,
     pub(super) policy: Policy,
     pub(super) controller: Controller,
     pub(super) numbers: Numbers,
@@ -40,12 +38,18 @@ pub struct Engine {
     pub(super) attachments: BTreeMap<String, Attachment>,
     pub(super) baselines: Baselines,
     pub(super) received: Received,
-    notices: Vec<String>,
+    pub(super) notices: Vec<String>,
+    /// Why interfaces of the policy are not attached, by name.
+    pub(super) absent: BTreeMap<String, String>,
+    /// Interfaces that an operator has asked to leave alone.
+    pub(super) detached: BTreeSet<String>,
     memory: TableMemory,
     /// IPv4 flows that each CPU remembers.
     flows: u32,
     /// Sources that have a bucket of their own.
     sources: u32,
+    /// Dropped last: what is attached is detached by then.
+    pub(super) datapath: Datapath,
 }
 
 impl Engine {
@@ -85,6 +89,31 @@ impl Engine {
         cpus: u32,
         watch: &mut dyn Watch,
     ) -> Result<Self, ApplyError> {
+        Self::start_with(policy, hash_seed, (table_bytes, cpus), None, watch)
+    }
+
+    /// Like [`Self::start_watched`], pinned: what is attached outlives the process, and goes on from where a daemon
+    /// before has left it, without a moment in between.
+    ///
+    /// # Errors
+    /// As there. What the daemon before has left stays as it is.
+    pub fn start_pinned(
+        policy: Policy,
+        hash_seed: u64,
+        table_bytes: u64,
+        pins: Pins,
+        watch: &mut dyn Watch,
+    ) -> Result<Self, ApplyError> {
+        Self::start_with(policy, hash_seed, (table_bytes, 0), Some(pins), watch)
+    }
+
+    fn start_with(
+        policy: Policy,
+        hash_seed: u64,
+        (table_bytes, cpus): (u64, u32),
+        pins: Option<Pins>,
+        watch: &mut dyn Watch,
+    ) -> Result<Self, ApplyError> {
         let nothing = Policy::empty();
         let flows = policy.tables.flows.unwrap_or(DEFAULT_FLOWS);
         let cells = room_for(&policy);
@@ -96,7 +125,10 @@ impl Engine {
             sources,
             cpus,
         };
-        let datapath = Datapath::load(hash_seed, sizes)?;
+        let datapath = match pins {
+            Some(pins) => Datapath::load_pinned(hash_seed, sizes, pins)?,
+            None => Datapath::load(hash_seed, sizes)?,
+        };
         let mut engine = Self {
             received: Received::nothing(datapath.cpus()),
             memory: TableMemory::new(datapath.blocks()),
@@ -111,8 +143,15 @@ impl Engine {
             attachments: BTreeMap::new(),
             baselines: Baselines::default(),
             notices: Vec::new(),
+            absent: BTreeMap::new(),
+            detached: BTreeSet::new(),
         };
+        engine.inherit();
         engine.apply_watched(policy, watch)?;
+        // The policy is in force and the links run ours: what is left of others only takes memory.
+        if let Err(error) = engine.datapath.settle() {
+            tracing::warn!("left behind by a daemon before: {}", with_causes(&error));
+        }
         // Now and not at the first question, which would keep the controller waiting. Traffic is managed
         // all the same where the kernel refuses.
         if let Err(error) = engine.datapath.prepare_explain() {
@@ -192,23 +231,13 @@ impl Engine {
         for cpu in controller.cpu_sets().iter().flat_map(|set| &set.0) {
             self.datapath.enable_cpu(*cpu)?;
         }
-        self.forget_vanished();
-        // Attached before the policy is in force, so that a failure leaves the old one; until then
-        // their packets pass as those of no interface of ours.
-        let mut attached = Vec::new();
-        for interface in &policy.interfaces {
-            if !self.attachments.contains_key(&interface.name) {
-                attached.push((
-                    interface.name.clone(),
-                    self.datapath.attach(&interface.name, interface.mode)?,
-                ));
-            }
-        }
+        let attached = self.attach_new(&policy)?;
         self.write_placement(&controller, &numbers);
         self.datapath.install(tables)?;
 
         self.attachments.extend(attached);
         self.take_baselines(&policy, &numbers);
+        self.remember_rules(&policy, &numbers);
         if self.has_other_sources(&policy, &numbers) {
             self.datapath.forget_offenders();
         }
@@ -218,6 +247,8 @@ impl Engine {
         // Their positions are those of the old policy.
         self.signals.clear();
         self.promise_word(self.received.at, LONGEST_APPLY);
+        self.remember();
+        self.inherit_buckets();
         self.settle_interfaces();
         Ok(())
     }
@@ -284,6 +315,7 @@ impl Engine {
         });
         let tables = self.table_sizes().notices(&self.policy);
         fallbacks
+            .chain(self.absent_notices())
             .chain(self.link_notices())
             .chain(tables.map(|(message, help)| format!("{message}; {help}")))
             .chain(self.notices.iter().cloned())
@@ -319,135 +351,6 @@ impl Engine {
             self.datapath
                 .set_slot(cpu_set * SLOTS_PER_CPU_SET + slot, entry_for_cpu(cpu));
         }
-    }
-
-    /// Lets the interfaces of the policy be seen, and lets go of those that are not in it.
-    fn settle_interfaces(&mut self) {
-        self.notices.clear();
-        let names: Vec<String> = self
-            .policy
-            .interfaces
-            .iter()
-            .map(|one| one.name.clone())
-            .collect();
-        let gone: Vec<String> = self
-            .attachments
-            .keys()
-            .filter(|name| !names.contains(name))
-            .cloned()
-            .collect();
-        for name in gone {
-            if let Some(attachment) = self.attachments.remove(&name) {
-                self.datapath.set_interface(attachment.ifindex, None);
-            }
-        }
-        for (interface, number) in self
-            .policy
-            .interfaces
-            .clone()
-            .into_iter()
-            .zip(self.numbers.interfaces.clone())
-        {
-            self.settle_mode(&interface);
-            if let Some(attachment) = self.attachments.get(&interface.name) {
-                self.datapath
-                    .set_interface(attachment.ifindex, Some(number));
-            }
-        }
-    }
-
-    /// Lets go of interfaces that are gone, or have been made anew under the same name: the kernel has
-    /// detached the program from them.
-    fn forget_vanished(&mut self) {
-        let gone = |name: &String, attachment: &Attachment| !attachment.is_on(name);
-        for (_, attachment) in self.attachments.extract_if(.., |name, one| gone(name, one)) {
-            self.datapath.set_interface(attachment.ifindex, None);
-        }
-    }
-
-    /// Attaches anew where the policy asks for another mode than the one that runs.
-    fn settle_mode(&mut self, interface: &Interface) {
-        let wanted = match interface.mode {
-            AttachMode::Auto => return,
-            AttachMode::Native => AttachedMode::Native,
-            AttachMode::Generic => AttachedMode::Generic,
-        };
-        let name = &interface.name;
-        if self
-            .attachments
-            .get(name)
-            .is_none_or(|attachment| attachment.mode == wanted)
-        {
-            return;
-        }
-        self.attachments.remove(name);
-        let attached = self.datapath.attach(name, interface.mode).or_else(|error| {
-            self.notices.push(format!(
-                "interface {name} keeps the mode that it can: {} mode is not possible ({error})",
-                wanted.name()
-            ));
-            self.datapath.attach(name, AttachMode::Auto)
-        });
-        match attached {
-            Ok(attachment) => {
-                self.attachments.insert(name.clone(), attachment);
-            }
-            Err(error) => {
-                self.notices
-                    .push(format!("interface {name} is not attached: {error}"));
-            }
-        }
-    }
-
-    /// Remembers the counters of everything that has just got a number.
-    fn take_baselines(&mut self, policy: &Policy, numbers: &Numbers) {
-        let rules = numbers.rules.numbers.iter().zip(&numbers.rules.before);
-        let rules = rules.map(|(&number, before)| {
-            let before = before.and_then(|position| usize::try_from(position).ok());
-            let kept = before.and_then(|position| self.baselines.rules.get(position));
-            kept.copied()
-                .unwrap_or_else(|| self.datapath.rule_counter(number))
-        });
-        let rules: Vec<_> = rules.collect();
-        let mut cells = BTreeMap::new();
-        let mut outcomes = BTreeMap::new();
-        let mut sources = BTreeMap::new();
-        for (position, (interface, &number)) in policy
-            .interfaces
-            .iter()
-            .zip(&numbers.interfaces)
-            .enumerate()
-        {
-            let known = self.numbers.interface_ids.has(&interface.name);
-            for outcome in Outcome::ALL {
-                let key = (interface.name.clone(), outcome);
-                let kept = self.baselines.outcomes.get(&key).filter(|_| known).copied();
-                let now = || self.datapath.outcome_counter(number, outcome);
-                outcomes.insert(key, kept.unwrap_or_else(now));
-            }
-            for (class_position, class) in policy.classes.iter().enumerate() {
-                let known = known && self.numbers.class_ids.has(&class.name);
-                let key = (interface.name.clone(), class.name.clone());
-                let kept = self.baselines.cells.get(&key).filter(|_| known).copied();
-                let cell = numbers.cell(position, class_position);
-                let now = || {
-                    cell.map(|cell| self.datapath.cell_counters(cell))
-                        .unwrap_or_default()
-                };
-                cells.insert(key.clone(), kept.unwrap_or_else(now));
-                if class.per_source.is_some() {
-                    let kept = self.baselines.sources.get(&key).filter(|_| known).copied();
-                    let now = || cell.map(|cell| self.datapath.source_counters(cell));
-                    sources.insert(key, kept.or_else(now).unwrap_or_default());
-                }
-            }
-        }
-        self.baselines = Baselines {
-            cells,
-            sources,
-            rules,
-            outcomes,
-        };
     }
 }
 

@@ -14,6 +14,22 @@ pub enum ApplyError {
     /// The kernel's half refused.
     #[error(transparent)]
     Datapath(#[from] DatapathError),
+    /// The policy has no such interface.
+    #[error("the policy has no interface `{name}`; it has {known}")]
+    NoSuchInterface {
+        /// What was asked for.
+        name: String,
+        /// Those of the policy.
+        known: String,
+    },
+    /// An interface cannot be attached to.
+    #[error("interface {name} is not attached: {reason}")]
+    NotAttached {
+        /// The interface.
+        name: String,
+        /// Why.
+        reason: String,
+    },
     /// Whoever asked for it has gone, or the daemon ends.
     #[error("given up, as was wanted")]
     GivenUp,

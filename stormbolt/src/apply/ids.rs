@@ -71,6 +71,19 @@ impl<K: Ord + Clone> Ids<K> {
         Ok((assigned, next))
     }
 
+    /// All keys and their numbers.
+    pub(super) fn numbers(&self) -> &BTreeMap<K, u32> {
+        &self.numbers
+    }
+
+    /// Gives keys the numbers that they had elsewhere, if there are such numbers here.
+    pub(super) fn restore(&mut self, numbers: BTreeMap<K, u32>) {
+        let mut taken = BTreeSet::new();
+        self.numbers = numbers;
+        self.numbers
+            .retain(|_, number| *number < self.limit && taken.insert(*number));
+    }
+
     /// Whether a key that has a number here has none in `next`.
     pub(super) fn gives_up_any(&self, next: &Self) -> bool {
         self.numbers.keys().any(|key| !next.has(key))
@@ -104,6 +117,15 @@ mod tests {
         assert_eq!(numbers, [1]);
         let (numbers, _) = ids.assign(&["c", "d"]).unwrap();
         assert_eq!(numbers, [0, 1]);
+    }
+
+    #[test]
+    fn restored_numbers_go_on_and_those_that_cannot_be_are_left_out() {
+        let mut ids = Ids::new("things", 4);
+        ids.restore(BTreeMap::from([("a", 2), ("b", 2), ("c", 4)]));
+        assert_eq!(*ids.numbers(), BTreeMap::from([("a", 2)]));
+        let (numbers, _) = ids.assign(&["b", "a"]).unwrap();
+        assert_eq!(numbers, [0, 2]);
     }
 
     #[test]

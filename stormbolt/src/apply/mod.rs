@@ -4,11 +4,13 @@
 //! [`Controller`](stormbolt_control::controller::Controller) decide, and applies. Policies go in as a
 //! whole under one generation number; on any error the policy in force stays in force.
 
+mod attachments;
 mod baselines;
 mod describe;
 mod engine;
 mod error;
 mod explain;
+mod handover;
 mod headroom;
 mod ids;
 mod links;

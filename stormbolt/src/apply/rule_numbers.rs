@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use stormbolt_common::counters::PacketCounter;
 use stormbolt_common::limits::MAX_RULES;
 use stormbolt_control::policy::{Policy, Rule, RuleMatch};
 
 use super::error::ApplyError;
+use crate::datapath::NumberedRule;
 
 /// The table numbers of a policy's rules, by position.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +16,24 @@ pub(super) struct RuleNumbers {
     pub(super) numbers: Vec<u32>,
     /// The position in the policy before, of rules that go on from there.
     pub(super) before: Vec<Option<u32>>,
+    /// Those of the daemon before, until the first policy is in force.
+    pub(super) inherited: InheritedRules,
+    /// How counters of rules stood that go on from there, by number.
+    pub(super) continued: BTreeMap<u32, PacketCounter>,
+}
+
+/// Rules that have their numbers from another process, by what they are known by.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InheritedRules(BTreeMap<u64, NumberedRule>);
+
+impl InheritedRules {
+    pub(super) fn of(rules: &[NumberedRule]) -> Self {
+        Self(rules.iter().map(|rule| (rule.key, *rule)).collect())
+    }
+
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.0.values().map(|rule| rule.number)
+    }
 }
 
 impl RuleNumbers {
@@ -35,6 +55,7 @@ impl RuleNumbers {
             self.numbers.get(position).copied()
         };
         let mut numbers: Vec<Option<u32>> = before.iter().map(number_of).collect();
+        let continued = self.go_on(new, &mut numbers);
         let mut taken = vec![false; index(MAX_RULES)];
         for number in numbers.iter().flatten() {
             if let Some(taken) = taken.get_mut(index(*number)) {
@@ -42,7 +63,8 @@ impl RuleNumbers {
             }
         }
         let is_free = |number: &u32| !taken.get(index(*number)).copied().unwrap_or(true);
-        let given_up: BTreeSet<u32> = self.numbers.iter().copied().filter(is_free).collect();
+        let before_now = self.numbers.iter().copied().chain(self.inherited.numbers());
+        let given_up: BTreeSet<u32> = before_now.filter(is_free).collect();
         let rested = |number: &u32| is_free(number) && !given_up.contains(number);
         let mut free = (0..MAX_RULES)
             .filter(rested)
@@ -57,8 +79,36 @@ impl RuleNumbers {
                 limit: MAX_RULES,
             })?,
             before,
+            inherited: InheritedRules::default(),
+            continued,
         })
     }
+
+    /// Gives rules the numbers that they had in the process before, each once; returns how their counters stood then.
+    fn go_on(&self, new: &Policy, numbers: &mut [Option<u32>]) -> BTreeMap<u32, PacketCounter> {
+        let mut left = self.inherited.0.clone();
+        let mut continued = BTreeMap::new();
+        if left.is_empty() {
+            return continued;
+        }
+        for (slot, rule) in numbers.iter_mut().zip(&new.rules) {
+            if slot.is_none()
+                && let Some(found) = left.remove(&rule_number_key(rule, new))
+            {
+                *slot = Some(found.number);
+                continued.insert(found.number, found.base);
+            }
+        }
+        continued
+    }
+}
+
+/// The same as a number that is never zero, for tables. Another build may give another one: then the rule's
+/// counter begins anew after the upgrade.
+pub(super) fn rule_number_key(rule: &Rule, policy: &Policy) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    rule_key(rule, policy).hash(&mut hasher);
+    hasher.finish().max(1)
 }
 
 /// What makes a rule the same rule in the next policy: its name and a hash of what it matches. Sets

@@ -10,7 +10,7 @@ use crate::api::documents::Problem;
 use crate::causes::with_causes;
 use crate::config::{self, Finding, LoadError, PolicyError, Severity};
 use crate::daemon::{RunError, SocketError};
-use crate::datapath::DatapathError;
+use crate::datapath::{DatapathError, PinError};
 use crate::lab::LabError;
 
 /// The exit codes. Wrong usage is mostly clap's to see.
@@ -66,6 +66,9 @@ impl From<Exit> for ExitCode {
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<ClientError>() {
         return Some(of_client(error));
+    }
+    if let Some(error) = cause.downcast_ref::<PinError>() {
+        return of_pins(error);
     }
     if cause.is::<UsageError>() {
         return Some(Exit::Usage);
@@ -143,8 +146,18 @@ fn of_tls(error: &TlsError) -> Exit {
     }
 }
 
+fn of_pins(error: &PinError) -> Option<Exit> {
+    let (PinError::Io { source, .. } | PinError::Mount(source)) = error else {
+        return None;
+    };
+    (source.kind() == io::ErrorKind::PermissionDenied).then_some(Exit::NotPermitted)
+}
+
 fn of_start(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     use crate::apply::ApplyError;
+    if let Some(error) = error.downcast_ref::<PinError>() {
+        return of_pins(error);
+    }
     let refused = |error: &DatapathError| matches!(error, DatapathError::NotPermitted);
     let not_permitted = match error.downcast_ref::<ApplyError>() {
         Some(ApplyError::Datapath(error)) => refused(error),
@@ -152,6 +165,8 @@ fn of_start(error: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             ApplyError::Compile(_)
             | ApplyError::GivenUp
             | ApplyError::NoRoom { .. }
+            | ApplyError::NoSuchInterface { .. }
+            | ApplyError::NotAttached { .. }
             | ApplyError::TooMany { .. },
         ) => false,
         None => error.downcast_ref::<DatapathError>().is_some_and(refused),

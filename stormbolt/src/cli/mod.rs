@@ -7,6 +7,7 @@ mod check;
 mod class;
 mod completions;
 mod demo;
+mod detach;
 mod exit;
 mod explain;
 pub(crate) mod format;
@@ -83,6 +84,8 @@ enum Command {
     Rule(rule::Args),
     Set(set::Args),
     Import(import::Args),
+    Attach(detach::AttachArgs),
+    Detach(detach::DetachArgs),
     Demo(demo::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -125,6 +128,8 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Rule(args) => rule::run(args, &cli.socket, output),
         Command::Set(args) => set::run(args, &cli.socket, output),
         Command::Import(args) => import::run(args, output),
+        Command::Attach(args) => detach::attach(args, &cli.socket, output),
+        Command::Detach(args) => detach::detach(args, &cli.socket, output),
         Command::Demo(args) => demo::run(args, output),
         Command::Completions(args) => completions::run(args, output),
         Command::Man(args) => man::run(args, output),

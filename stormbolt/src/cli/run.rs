@@ -7,14 +7,19 @@ use super::exit::Exit;
 use super::logging;
 use crate::apply::Engine;
 use crate::config::units::{TABLE_MEMORY, parse_size, write_size};
-use crate::daemon::{self, DEFAULT_CONFIG, Options};
+use crate::daemon::{self, DEFAULT_BPFFS, DEFAULT_CONFIG, Options};
+use crate::datapath::Pins;
 
 /// Runs the daemon in the foreground.
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Runs the daemon in the foreground: attaches to the interfaces of the policy, \
         recomputes the classes' rates every interval and answers the other commands.\n\n\
-        SIGINT and SIGTERM detach cleanly. SIGHUP reads the policy file again; if it is not valid, \
+        SIGINT and SIGTERM detach cleanly; with --keep-attached, SIGTERM leaves everything attached, so that \
+        a service can be restarted without a packet unclassified. Programs, maps and links are pinned: \
+        when the daemon is killed, they go on with the rates that stand, and the next daemon goes on from \
+        there, with the same counters. `stormbolt detach` removes what is left.\n\n\
+        SIGHUP reads the policy file again; if it is not valid, \
         the old policy stays in force. Needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON.",
     after_long_help = "Example:\n  sudo stormbolt run --config docs/examples/gateway.toml"
 )]
@@ -34,6 +39,15 @@ pub(super) struct Args {
     /// says how many, 65536 by default.
     #[arg(long, value_name = "SIZE", value_parser = table_memory)]
     table_memory: Option<u64>,
+    /// Leave everything attached at SIGTERM, for services: the next daemon goes on from there.
+    #[arg(long, conflicts_with = "no_pins")]
+    keep_attached: bool,
+    /// Where to pin what outlives the daemon: a directory of a bpffs, which is made where it is missing.
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_BPFFS)]
+    bpffs: PathBuf,
+    /// Pin nothing: when the daemon ends, however that is, everything is detached.
+    #[arg(long, conflicts_with = "bpffs")]
+    no_pins: bool,
     #[command(flatten)]
     access: super::access::Args,
 }
@@ -54,10 +68,15 @@ pub(super) fn run(args: &Args, socket: &Path) -> anyhow::Result<Exit> {
     let asked = args.table_memory;
     // Nobody outside may know which flows share a slot.
     let seed = RandomState::new().build_hasher().finish();
-    daemon::run(&options, move |policy, watch| {
+    let bpffs = (!args.no_pins).then(|| args.bpffs.clone());
+    daemon::run(&options, args.keep_attached, move |policy, watch| {
         let memory = asked.or(policy.tables.memory);
         let memory = memory.unwrap_or(DEFAULT_TABLE_MEMORY);
-        Ok(Engine::start_watched(policy, seed, memory, watch)?)
+        let Some(bpffs) = bpffs else {
+            return Ok(Engine::start_watched(policy, seed, memory, watch)?);
+        };
+        let pins = Pins::open(&bpffs)?;
+        Ok(Engine::start_pinned(policy, seed, memory, pins, watch)?)
     })?;
     Ok(Exit::Done)
 }

@@ -11,6 +11,23 @@ use crate::api::explanation::Explanation;
 use crate::apply::{Asked, Engine, ExplainError, FixedSizes};
 
 impl Machine for Engine {
+    fn follow_links(&mut self) {
+        self.follow_links();
+    }
+
+    fn set_attached(&mut self, names: &[String], attached: bool) -> Result<(), BoxedError> {
+        if attached {
+            self.attach_again(names)?;
+        } else {
+            self.detach(names)?;
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.leave();
+    }
+
     fn sense(&mut self, signals: Vec<LinkSignals>) {
         self.sense(signals);
     }

@@ -40,7 +40,10 @@ pub enum RunError {
     /// No threads, signals or memory.
     #[error("cannot set up the daemon")]
     Runtime(#[source] io::Error),
-    /// A thread met a defect of the program; everything was detached.
-    #[error("a thread of the daemon panicked: everything was detached; please report it")]
+    /// A thread met a defect of the program.
+    #[error(
+        "a thread of the daemon panicked; please report it. What is pinned stays attached: start the daemon \
+         again, or detach with `stormbolt detach`"
+    )]
     Panicked,
 }

@@ -54,6 +54,7 @@ class = "bulk"
 pub(crate) struct Traces {
     ticks: Arc<AtomicU64>,
     detached: Arc<AtomicBool>,
+    left: Arc<AtomicBool>,
 }
 
 impl Traces {
@@ -63,6 +64,10 @@ impl Traces {
 
     pub(crate) fn detached(&self) -> bool {
         self.detached.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn left(&self) -> bool {
+        self.left.load(Ordering::SeqCst)
     }
 
     /// Starts a machine that leaves these traces.
@@ -82,6 +87,7 @@ impl Traces {
             policy,
             generation: 1,
             traces: self.clone(),
+            attached: true,
         })
     }
 }
@@ -102,6 +108,7 @@ pub(crate) struct FakeMachine {
     policy: Policy,
     generation: u32,
     traces: Traces,
+    attached: bool,
 }
 
 impl FakeMachine {
@@ -115,11 +122,28 @@ impl FakeMachine {
 
 impl Drop for FakeMachine {
     fn drop(&mut self) {
-        self.traces.detached.store(true, Ordering::SeqCst);
+        let detached = !self.traces.left();
+        self.traces.detached.store(detached, Ordering::SeqCst);
     }
 }
 
 impl Machine for FakeMachine {
+    fn follow_links(&mut self) {}
+
+    fn set_attached(&mut self, names: &[String], attached: bool) -> Result<(), BoxedError> {
+        let known = "eth0";
+        if let Some(name) = names.iter().find(|name| *name != known) {
+            let (name, known) = (name.clone(), known.to_owned());
+            return Err(ApplyError::NoSuchInterface { name, known }.into());
+        }
+        self.attached = attached;
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.traces.left.store(true, Ordering::SeqCst);
+    }
+
     fn sense(&mut self, signals: Vec<LinkSignals>) {
         assert_eq!(signals.len(), self.policy.interfaces.len());
     }
@@ -161,7 +185,13 @@ impl Machine for FakeMachine {
     }
 
     fn interfaces(&self) -> Interfaces {
-        interfaces()
+        let mut shown = interfaces();
+        if !self.attached {
+            for interface in &mut shown.interfaces {
+                "detached".clone_into(&mut interface.mode);
+            }
+        }
+        shown
     }
 
     fn classes(&self) -> Classes {

@@ -14,8 +14,22 @@ use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes};
 /// Any error that may cross threads.
 pub type BoxedError = Box<dyn Error + Send + Sync>;
 
-/// A data path under a policy. It lives on one thread; dropping it detaches everything.
+/// A data path under a policy. It lives on one thread; dropping it detaches everything, unless it was told to
+/// leave it.
 pub trait Machine {
+    /// Looks at what has become of the interfaces.
+    fn follow_links(&mut self);
+
+    /// Takes the program off these interfaces or off all, or puts it back.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface, or it cannot be attached to.
+    fn set_attached(&mut self, names: &[String], attached: bool) -> Result<(), BoxedError>;
+
+    /// Lets what is attached outlive the machine.
+    fn leave(&mut self);
+
     /// Takes over what is known of the links, by interface of the policy in force; the next tick acts on it.
     fn sense(&mut self, signals: Vec<LinkSignals>);
 

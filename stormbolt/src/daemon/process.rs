@@ -8,23 +8,27 @@ use stormbolt_control::policy::Policy;
 
 use super::error::RunError;
 use super::machine::{BoxedError, Machine};
-use super::serve::{Options, serve};
+use super::serve::{Event, Options, serve};
 use super::{privileges, service_manager, signals};
 
 /// Where the policy file is looked for.
 pub const DEFAULT_CONFIG: &str = "/etc/stormbolt/stormbolt.toml";
 /// Where the API listens.
 pub const DEFAULT_SOCKET: &str = "/run/stormbolt/stormbolt.sock";
+/// Where what outlives the daemon is pinned.
+pub const DEFAULT_BPFFS: &str = "/sys/fs/bpf/stormbolt";
 
 /// How long what still runs in the background is waited for at the end.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// Runs the daemon in the foreground until SIGINT or SIGTERM; SIGHUP reads the policy file again.
+/// Runs the daemon in the foreground until SIGINT or SIGTERM; SIGHUP reads the policy file again. With
+/// `keep_attached` SIGTERM leaves what is pinned as it is.
 ///
 /// # Errors
 ///
-/// When the daemon cannot start, or a defect ended it. Nothing stays attached in either case.
-pub fn run<F, M>(options: &Options, start: F) -> Result<(), RunError>
+/// When the daemon cannot start: then what a daemon before has left stays as it is. Or a defect ended it: then what
+/// is pinned stays attached.
+pub fn run<F, M>(options: &Options, keep_attached: bool, start: F) -> Result<(), RunError>
 where
     F: FnOnce(Policy, &mut dyn Watch) -> Result<M, BoxedError> + Send + 'static,
     M: Machine + 'static,
@@ -40,8 +44,13 @@ where
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
+    let at_terminate = if keep_attached {
+        Event::Leave
+    } else {
+        Event::Stop
+    };
     let ended = runtime.block_on(async {
-        let events = signals::events().map_err(RunError::Runtime)?;
+        let events = signals::events(at_terminate).map_err(RunError::Runtime)?;
         serve(options, start, events, service_manager::tell).await
     });
     runtime.shutdown_timeout(LAST_WAIT);

@@ -127,6 +127,30 @@ impl Running {
         }
     }
 
+    /// Looks at what has become of the interfaces.
+    pub(super) fn follow_links(&mut self) {
+        self.machine.follow_links();
+        self.log_attached();
+        self.log_notices();
+    }
+
+    /// Takes the program off these interfaces or off all, or puts it back.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such interface, or it cannot be attached to.
+    pub fn set_attached(&mut self, names: &[String], attached: bool) -> Result<(), BoxedError> {
+        let result = self.machine.set_attached(names, attached);
+        self.log_attached();
+        self.log_notices();
+        result
+    }
+
+    /// Lets what is attached outlive the machine.
+    pub(super) fn leave(&mut self) {
+        self.machine.leave();
+    }
+
     pub(super) fn interval(&self) -> Nanoseconds {
         self.machine.policy().interval
     }
@@ -164,11 +188,17 @@ impl Running {
         let (generation, source) = (self.machine.generation(), &self.source);
         tracing::info!(generation, policy_source = %source, "generation {generation} in force, from {source}");
         service_manager::tell_status(&format!("generation {generation} in force, from {source}"));
+        self.log_attached();
+        self.log_notices();
+    }
+
+    fn log_attached(&mut self) {
         let attached = self
             .machine
             .interfaces()
             .interfaces
             .into_iter()
+            .filter(|interface| interface.mode != "detached")
             .map(|interface| {
                 let capacity = match &interface.adaptive {
                     None => interface.capacity_bits_per_second.to_string(),
@@ -187,7 +217,6 @@ impl Running {
             tracing::info!("{line}");
         }
         self.told.0 = attached;
-        self.log_notices();
     }
 
     fn log_notices(&mut self) {

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::activity::Activity;
 use super::error::RunError;
+use super::links;
 use super::machine::{BoxedError, Machine, given_up};
 use super::peers::{Access, AccessOptions};
 use super::privileges;
@@ -56,6 +57,8 @@ pub enum Event {
     Reload,
     /// Detach and end.
     Stop,
+    /// End, and leave what is pinned as it is.
+    Leave,
 }
 
 /// Where a daemon is in its life, for the service manager.
@@ -72,7 +75,7 @@ pub enum Milestone {
 }
 
 /// Runs a machine under the policy file until it is stopped, and says so at the milestones.
-/// Everything is detached and the socket removed on return.
+/// Everything is detached, unless it is to be left, and the socket removed on return.
 ///
 /// # Errors
 ///
@@ -128,11 +131,14 @@ where
     };
     let mut server = Box::pin(async { try_join(unix, tls).await.map(|_| ()) });
     let mut reloads = JoinSet::new();
+    let mut links = JoinSet::new();
+    links.spawn(links::follow(worker.handle()));
     if reload_wanted {
         reloads.spawn(reload(editor.clone(), options.config.clone()));
     }
     let mut pulse = Pulse::new(activity);
     say(Milestone::Ready);
+    let mut leave = false;
     let ended = loop {
         tokio::select! {
             ended = &mut server => break ended,
@@ -149,8 +155,9 @@ where
                     say(Milestone::Reloading);
                     reloads.spawn(reload(editor.clone(), options.config.clone()));
                 }
-                Some(Event::Stop) | None => {
+                end @ (Some(Event::Stop | Event::Leave) | None) => {
                     tracing::info!("stopping");
+                    leave = end == Some(Event::Leave);
                     say(Milestone::Stopping);
                     worker.give_up();
                     drop(stop);
@@ -159,8 +166,15 @@ where
             },
         }
     };
-    let detached = worker.stop();
-    tracing::info!("detached from all interfaces");
+    let detached = worker.stop(leave);
+    tracing::info!(
+        "{}",
+        if leave {
+            "left attached to all interfaces: the next daemon goes on from here, and `stormbolt detach` detaches"
+        } else {
+            "detached from all interfaces"
+        }
+    );
     ended
         .map_err(|ServerError::Panicked| RunError::Panicked)
         .and(detached)
@@ -174,13 +188,14 @@ async fn started(
     events: &mut mpsc::Receiver<Event>,
 ) -> Result<Option<(Worker, bool)>, RunError> {
     let mut starting = std::pin::pin!(starting);
-    let (mut stop_wanted, mut reload_wanted) = (false, false);
+    let (mut stop_wanted, mut reload_wanted, mut leave_wanted) = (false, false, false);
     let worker = loop {
         tokio::select! {
             started = &mut starting => break started,
             event = events.recv(), if !stop_wanted => match event {
                 Some(Event::Reload) => reload_wanted = true,
-                Some(Event::Stop) | None => {
+                end @ (Some(Event::Stop | Event::Leave) | None) => {
+                    leave_wanted = end == Some(Event::Leave);
                     stop_wanted = true;
                     activity.stop();
                 }
@@ -188,7 +203,7 @@ async fn started(
         }
     };
     match worker {
-        Ok(worker) if stop_wanted => worker.stop().map(|()| None),
+        Ok(worker) if stop_wanted => worker.stop(leave_wanted).map(|()| None),
         Ok(worker) => Ok(Some((worker, reload_wanted))),
         Err(RunError::Start(error)) if stop_wanted && given_up(error.as_ref()) => Ok(None),
         Err(error) => Err(error),

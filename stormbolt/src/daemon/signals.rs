@@ -7,12 +7,13 @@ use tokio::sync::mpsc;
 
 use super::serve::Event;
 
-/// Catches SIGINT, SIGTERM and SIGHUP from now on, also while the machine is being started.
+/// Catches SIGINT, SIGTERM and SIGHUP from now on, also while the machine is being started. `at_terminate` is what
+/// SIGTERM means.
 ///
 /// # Errors
 ///
 /// When the kernel does not let the process catch them.
-pub(super) fn events() -> io::Result<mpsc::Receiver<Event>> {
+pub(super) fn events(at_terminate: Event) -> io::Result<mpsc::Receiver<Event>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -21,7 +22,7 @@ pub(super) fn events() -> io::Result<mpsc::Receiver<Event>> {
         loop {
             let event = tokio::select! {
                 _ = interrupt.recv() => Event::Stop,
-                _ = terminate.recv() => Event::Stop,
+                _ = terminate.recv() => at_terminate,
                 _ = hangup.recv() => Event::Reload,
             };
             if events.send(event).await.is_err() {

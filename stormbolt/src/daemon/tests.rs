@@ -79,6 +79,15 @@ impl Daemon {
 }
 
 #[tokio::test]
+async fn a_daemon_that_is_to_leave_everything_does_not_detach_and_removes_its_socket() {
+    let daemon = Daemon::start(POLICY).await;
+    daemon.events.send(Event::Leave).await.unwrap();
+    daemon.served.await.unwrap().unwrap();
+    assert!(daemon.traces.left() && !daemon.traces.detached());
+    assert!(!daemon.options.socket.exists());
+}
+
+#[tokio::test]
 async fn a_stopped_daemon_has_detached_and_removed_its_socket() {
     let daemon = Daemon::start(POLICY).await;
     assert!(daemon.options.socket.exists());
@@ -143,7 +152,7 @@ async fn a_reload_of_a_file_that_cannot_be_used_changes_nothing_and_says_why() {
     }
     fs::write(file.path(), POLICY).unwrap();
     assert_eq!(editor.reload(file.path()).await.unwrap(), 2);
-    worker.stop().unwrap();
+    worker.stop(false).unwrap();
 }
 
 #[tokio::test]
@@ -247,7 +256,7 @@ async fn ticks_go_on_after_a_job_that_took_longer_than_many_intervals() {
     while traces.ticks() < before + 3 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    worker.stop().unwrap();
+    worker.stop(false).unwrap();
     assert!(traces.detached());
 }
 
@@ -277,7 +286,7 @@ async fn a_job_that_was_given_up_is_never_done() {
     blocker.await.unwrap().unwrap();
     worker.handle().ask(|_| ()).await.unwrap();
     assert!(is_done.try_recv().is_err());
-    worker.stop().unwrap();
+    worker.stop(false).unwrap();
 }
 
 #[tokio::test]
@@ -285,6 +294,6 @@ async fn a_stopped_machine_refuses_jobs() {
     let traces = Traces::default();
     let worker = worker(&traces).await;
     let handle = worker.handle();
-    worker.stop().unwrap();
+    worker.stop(false).unwrap();
     assert_eq!(handle.ask(|_| ()).await, Err(Unanswered::Stopping));
 }

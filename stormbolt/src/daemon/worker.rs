@@ -46,6 +46,8 @@ pub(super) struct Worker {
     jobs: SyncSender<Job>,
     activity: Activity,
     stop: Arc<AtomicBool>,
+    /// Whether what is attached is to outlive the machine.
+    leave: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     /// Resolves when the thread ends, for whatever reason.
     ended: oneshot::Receiver<()>,
@@ -72,6 +74,8 @@ impl Worker {
         let (started, ready) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
         let stopped = Arc::clone(&stop);
+        let leave = Arc::new(AtomicBool::new(false));
+        let left = Arc::clone(&leave);
         let of_machine = activity.clone();
         let body = move || {
             // Dropped last, so that whoever waits for the end finds everything detached.
@@ -85,7 +89,7 @@ impl Worker {
                 }
             };
             drop(started.send(Ok(())));
-            work(running, &waiting, &stopped);
+            work(running, &waiting, (&stopped, &left));
         };
         let thread = thread::Builder::new()
             .name("stormbolt-engine".to_owned())
@@ -95,6 +99,7 @@ impl Worker {
             jobs,
             activity,
             stop,
+            leave,
             thread: Some(thread),
             ended,
         };
@@ -124,12 +129,14 @@ impl Worker {
         self.activity.stop();
     }
 
-    /// Stops the machine and waits until everything is detached.
+    /// Stops the machine and waits until everything is detached, or for it to end if it is to `leave` everything
+    /// as it is.
     ///
     /// # Errors
     ///
     /// When the thread had panicked.
-    pub(super) fn stop(mut self) -> Result<(), RunError> {
+    pub(super) fn stop(mut self, leave: bool) -> Result<(), RunError> {
+        self.leave.store(leave, Ordering::Release);
         self.join()
     }
 
@@ -192,7 +199,7 @@ impl Handle {
     }
 }
 
-fn work(mut running: Running, jobs: &Receiver<Job>, stop: &AtomicBool) {
+fn work(mut running: Running, jobs: &Receiver<Job>, (stop, leave): (&AtomicBool, &AtomicBool)) {
     let mut schedule = Schedule::new(clock::now(), running.interval());
     while !stop.load(Ordering::Acquire) {
         let now = clock::now();
@@ -209,5 +216,8 @@ fn work(mut running: Running, jobs: &Receiver<Job>, stop: &AtomicBool) {
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
+    }
+    if leave.load(Ordering::Acquire) {
+        running.leave();
     }
 }

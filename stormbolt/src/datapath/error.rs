@@ -95,23 +95,49 @@ pub enum DatapathError {
     },
     /// Another XDP program is attached.
     #[error(
-        "interface `{name}` already has an XDP program: see `ip link show {name}`; detach it with \
-         `ip link set {name} xdp off` or stop the program that owns it"
+        "interface `{name}` already has an XDP program: {program}; stop what owns it, or detach it with \
+         `ip link set dev {name} xdp off`, and start again. One interface runs one program: two are not chained"
     )]
     Occupied {
         /// Its name.
         name: String,
+        /// What is known of that program.
+        program: String,
+    },
+    /// It is a port of a device that a program runs on, so it runs it already.
+    #[error(
+        "interface `{name}` is a port of `{master}`, which has an XDP program: the ports of a bond run the \
+         bond's program; name the bond in the policy and not its ports"
+    )]
+    Port {
+        /// Its name.
+        name: String,
+        /// What it is a port of.
+        master: String,
     },
     /// The interface can't run the program in the wanted mode.
-    #[error("cannot attach to `{name}` in {mode} mode")]
+    #[error("cannot attach to `{name}` in {mode} mode{advice}")]
     Attach {
         /// Its name.
         name: String,
         /// Native or generic.
         mode: &'static str,
+        /// Why that may be for this kind of device, or nothing.
+        advice: &'static str,
         /// The kernel's answer.
         source: Box<aya::programs::ProgramError>,
     },
+    /// What the kernel knows of an interface could not be read.
+    #[error("cannot ask the kernel about interface `{name}`")]
+    Device {
+        /// Its name.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// What is to outlive the daemon cannot be pinned.
+    #[error(transparent)]
+    Pins(#[from] super::bpffs::PinError),
     /// The CPUs of this machine could not be read.
     #[error("cannot read the list of CPUs")]
     Cpus(#[source] io::Error),

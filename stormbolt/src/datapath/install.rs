@@ -34,7 +34,7 @@ pub struct PolicyTables {
 }
 
 /// The program runs for microseconds, in a softirq.
-const LONGER_THAN_ANY_PACKET: Duration = Duration::from_secs(1);
+pub(super) const LONGER_THAN_ANY_PACKET: Duration = Duration::from_secs(1);
 
 impl Datapath {
     /// Puts a policy into force. Packets see the old one or the new one, never a mixture: all
@@ -90,6 +90,12 @@ impl Datapath {
             std::thread::sleep(LONGER_THAN_ANY_PACKET);
         }
         Ok(())
+    }
+
+    /// Waits until no packet is left that began before the call.
+    pub(super) fn wait_until_left(&mut self) -> Result<(), DatapathError> {
+        let barrier = self.templates.create(maps::BARRIER)?;
+        self.wait_for_packets(&barrier)
     }
 
     /// Generation in force; zero before the first.

@@ -12,19 +12,22 @@ use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FLOWS_OF_LINE, MAX_FLOWS};
 use stormbolt_common::limits::{CellLayout, MAX_IFINDEX, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::police::{ClassRate, InterfaceRate};
-use stormbolt_common::policy::{Active, POLICY_SLOTS};
+use stormbolt_common::policy::{Active, InForce, POLICY_SLOTS};
 use stormbolt_common::programs;
 use stormbolt_common::source::OFFENDER_SETS;
 
 use super::cpus::possible_cpus;
 use super::error::DatapathError;
+use super::lasting::Pinned;
 use super::mapped::MappedArray;
+use super::pins::Pins;
+use super::record::Record;
 use super::sources::{SourceTables, source_lines};
 use super::template::Templates;
 use super::tick::tick_ns;
 use super::{maps, object};
 
-/// The loaded program and its maps. Dropping it detaches and unloads everything.
+/// The loaded program and its maps. Dropping it unloads everything, pins included.
 pub struct Datapath {
     pub(super) ebpf: Ebpf,
     pub(super) cpus: u32,
@@ -48,6 +51,11 @@ pub struct Datapath {
     pub(super) blocks: u32,
     pub(super) cells: CellLayout,
     pub(super) templates: Templates,
+    pub(super) source_lines: u32,
+    /// Number of the program in the kernel.
+    pub(super) program_id: u32,
+    /// Dropped last: what is detached is detached by then.
+    pub(super) pinned: Option<Pinned>,
 }
 
 /// Words of a block.
@@ -90,6 +98,27 @@ impl Datapath {
     /// # Errors
     /// The kernel is too old, the caller lacks a capability, or memory is short.
     pub fn load(hash_seed: u64, sizes: TableSizes) -> Result<Self, DatapathError> {
+        Self::load_over(hash_seed, sizes, None)
+    }
+
+    /// The same, pinned; goes on with the counters and buckets that the daemon before has left there, and with
+    /// its seed.
+    ///
+    /// # Errors
+    /// As there, and when something cannot be pinned.
+    pub fn load_pinned(
+        hash_seed: u64,
+        sizes: TableSizes,
+        pins: Pins,
+    ) -> Result<Self, DatapathError> {
+        Self::load_over(hash_seed, sizes, Some(pins))
+    }
+
+    fn load_over(
+        hash_seed: u64,
+        sizes: TableSizes,
+        pins: Option<Pins>,
+    ) -> Result<Self, DatapathError> {
         let possible_cpus = possible_cpus()?;
         let cpus = possible_cpus.max(sizes.cpus);
         let block = u64::try_from(size_of::<Block>()).unwrap_or(1);
@@ -100,7 +129,13 @@ impl Datapath {
         let cells = sizes.cells.cells();
         let tick_ns = tick_ns()?;
         let source_lines = source_lines(sizes.sources);
-        let mut ebpf = EbpfLoader::new()
+        let record = Record::of(cpus, sizes.cells, source_lines);
+        let mut pinned = pins.map(|pins| Pinned::new(pins, &record)).transpose()?;
+        let mut loader = EbpfLoader::new();
+        if let Some(pinned) = &pinned {
+            pinned.load_over(&mut loader);
+        }
+        let mut ebpf = loader
             .map_max_entries(maps::CPUS, possible_cpus)
             .map_max_entries(maps::LANES, cpus)
             .map_max_entries(maps::FLOWS, cpus.saturating_mul(lines))
@@ -123,21 +158,18 @@ impl Datapath {
             .override_global(maps::CELL_MASK, &sizes.cells.mask(), true)
             .load(&object::data_path_with(blocks)?)
             .map_err(load_error)?;
-        load_program(&mut ebpf, maps::PROGRAM)?;
-        load_next(&mut ebpf, maps::RULES_PROGRAM, programs::RULES)?;
+        let program_id = load_programs(&mut ebpf)?;
+        if let Some(pinned) = &mut pinned {
+            pinned.pin(&mut ebpf)?;
+        }
         let array = |name| {
             ebpf.map(name)
                 .ok_or(DatapathError::Missing { kind: "map", name })
         };
         let active = mapped::<Active>(array(maps::ACTIVE)?, maps::ACTIVE, 1)?;
-        active.set(
-            0,
-            Active {
-                in_force: 0,
-                hash_seed,
-                silent_from_ns: u64::MAX,
-            },
-        );
+        let first = first_state(pinned.as_ref().and_then(Pinned::inherited), hash_seed);
+        let hash_seed = first.hash_seed;
+        active.set(0, first);
         Ok(Self {
             cpus,
             enabled_cpus: BTreeSet::new(),
@@ -178,6 +210,9 @@ impl Datapath {
             blocks,
             cells: sizes.cells,
             templates: Templates::of(object::data_path())?,
+            source_lines,
+            program_id,
+            pinned,
             ebpf,
         })
     }
@@ -206,6 +241,30 @@ impl Datapath {
     pub(super) fn program_mut(&mut self) -> Result<&mut Xdp, DatapathError> {
         xdp_program(&mut self.ebpf, maps::PROGRAM)
     }
+}
+
+/// What is in force before the first policy: the generation and the seed of the daemon before, if there was one.
+fn first_state(inherited: Option<&Record>, hash_seed: u64) -> Active {
+    // Cells that are inherited have copies of rates of epochs that nobody knows here: one that is as good as random is
+    // none of them.
+    let in_force = InForce {
+        generation: inherited.map_or(0, |record| record.generation),
+        epoch: u32::try_from(hash_seed >> 32).unwrap_or(0) | 1,
+    };
+    Active {
+        in_force: in_force.word(),
+        hash_seed: inherited.map_or(hash_seed, |record| record.hash_seed),
+        silent_from_ns: u64::MAX,
+    }
+}
+
+/// Loads the programs that packets go through; returns the number of the first in the kernel.
+fn load_programs(ebpf: &mut Ebpf) -> Result<u32, DatapathError> {
+    load_program(ebpf, maps::PROGRAM)?;
+    load_next(ebpf, maps::RULES_PROGRAM, programs::RULES)?;
+    let info = xdp_program(ebpf, maps::PROGRAM)?.info();
+    let info = info.map_err(DatapathError::program("ask about", maps::PROGRAM))?;
+    Ok(info.id())
 }
 
 /// Loads the XDP program `name`.

@@ -38,7 +38,8 @@ impl Daemon {
         command
             .arg("--socket")
             .arg(&socket)
-            .args(["run", "--config"])
+            // The demo leaves nothing behind, whatever ends it.
+            .args(["run", "--no-pins", "--config"])
             .arg(&file);
         command.stdout(log.try_clone()?).stderr(log);
         // Ctrl-C goes to a whole process group; the demo ends the daemon itself.

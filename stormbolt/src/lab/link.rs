@@ -78,10 +78,10 @@ pub struct InterfaceCounters {
 /// One end of a veth pair.
 #[derive(Clone, Debug)]
 pub struct Interface {
-    namespace: Namespace,
-    name: String,
+    pub(super) namespace: Namespace,
+    pub(super) name: String,
     index: u32,
-    mac: MacAddress,
+    pub(super) mac: MacAddress,
 }
 
 /// Creates a veth pair with one end in each namespace, both down and without addresses.
@@ -158,7 +158,11 @@ pub fn connect(
 }
 
 impl Interface {
-    fn find(namespace: &Namespace, name: &str, mac: MacAddress) -> Result<Self, LabError> {
+    pub(super) fn find(
+        namespace: &Namespace,
+        name: &str,
+        mac: MacAddress,
+    ) -> Result<Self, LabError> {
         let index = namespace
             .run(|| if_nametoindex(name))?
             .map_err(LabError::io(format!(

@@ -10,6 +10,7 @@ pub mod clock;
 mod error;
 mod ethtool;
 mod link;
+mod link_changes;
 mod namespace;
 mod napi;
 mod netlink;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Once;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,6 +11,7 @@ use stormbolt::api::client::Client;
 use stormbolt::api::documents::{
     ClassStatus, Classes, CpuStatus, Cpus, InterfaceStatus, Interfaces, RuleStatus, Rules, Status,
 };
+use stormbolt::datapath::{Pins, Record};
 use stormbolt::lab::spawn_for_process_lifetime;
 use tempfile::TempDir;
 
@@ -17,6 +19,10 @@ use super::binary::stormbolt;
 use super::command_line::{Finished, run};
 use super::lab::Lab;
 use super::waiting::{until, until_some};
+
+/// Where a bpffs is mounted, and how the tests' directories there begin.
+const BPFFS: &str = "/sys/fs/bpf";
+const PINS: &str = "stormbolt-tests-";
 
 /// A daemon and the folder with its policy file, its socket and its log. Dropping it ends it.
 #[derive(Debug)]
@@ -55,8 +61,13 @@ impl Daemon {
 
     /// Starts another process in the place of one that has ended.
     pub fn start_again(&mut self, lab: &Lab) {
+        self.start_again_with(lab, &[]);
+    }
+
+    /// The same with further arguments for `stormbolt run`.
+    pub fn start_again_with(&mut self, lab: &Lab, arguments: &[&str]) {
         assert!(self.child.try_wait().unwrap().is_some(), "it has not ended");
-        self.child = spawn(lab, self.folder.path(), &[]);
+        self.child = spawn(lab, self.folder.path(), arguments);
         self.wait_until_it_answers();
     }
 
@@ -76,6 +87,7 @@ impl Daemon {
         command
             .args(["run", "--config"])
             .arg(folder.join("policy.toml"));
+        command.arg("--bpffs").arg(bpffs_of(folder));
         command
     }
 
@@ -87,6 +99,11 @@ impl Daemon {
     /// The socket.
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")
+    }
+
+    /// The directory of its pins.
+    pub fn bpffs(&self) -> PathBuf {
+        bpffs_of(self.folder.path())
     }
 
     /// What the daemon has logged.
@@ -103,6 +120,14 @@ impl Daemon {
     pub fn cli(&self, arguments: &[&str]) -> Finished {
         let socket = self.socket();
         run(&[&["--socket", socket.to_str().unwrap()], arguments].concat())
+    }
+
+    /// Lets the next daemon find tables of a layout that it does not know.
+    pub fn pretend_another_layout(&self) {
+        let tables = Pins::tables(&self.bpffs()).unwrap();
+        let mut record = Record::read(&tables).unwrap().unwrap();
+        record.layout_version += 1;
+        record.write(&tables).unwrap();
     }
 
     /// Sends a signal to the process.
@@ -168,6 +193,32 @@ impl Daemon {
     }
 }
 
+/// Where the daemon of a folder has its pins: one of this process, so that those of tests that were killed can be
+/// told by.
+fn bpffs_of(folder: &Path) -> PathBuf {
+    static SWEEP: Once = Once::new();
+    SWEEP.call_once(remove_left_pins);
+    let process = std::process::id();
+    let folder = folder.file_name().unwrap().to_str().unwrap();
+    // No name on a bpffs has a dot.
+    let folder = folder.replace('.', "-");
+    Path::new(BPFFS).join(format!("{PINS}{process}-{folder}"))
+}
+
+/// Removes the pins of tests that were killed.
+fn remove_left_pins() {
+    for entry in fs::read_dir(BPFFS).into_iter().flatten().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        let process = name
+            .strip_prefix(PINS)
+            .and_then(|rest| rest.split('-').next());
+        let is_left = process.is_some_and(|process| !Path::new("/proc").join(process).exists());
+        if is_left {
+            drop(Pins::remove(&entry.path()));
+        }
+    }
+}
+
 fn spawn(lab: &Lab, folder: &Path, arguments: &[&str]) -> Child {
     let log = File::options()
         .create(true)
@@ -185,8 +236,11 @@ impl Drop for Daemon {
         if std::thread::panicking() {
             eprintln!("the daemon's log:\n{}", self.log());
         }
-        // Nothing of it outlives the process: links and programs go with their descriptors.
         drop(self.child.kill());
         drop(self.child.wait());
+        // It has not come to that itself.
+        if let Err(error) = Pins::remove(&self.bpffs()) {
+            eprintln!("{error}");
+        }
     }
 }

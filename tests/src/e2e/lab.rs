@@ -77,16 +77,38 @@ impl Lab {
     pub fn new() -> Self {
         let senders = Namespace::new("senders").unwrap();
         let host = Namespace::new("host").unwrap();
-        let (uplink, eth0) =
-            veth(&senders, "uplink", &host, "eth0", VethOptions::default()).unwrap();
-        let addresses = |(v4, v6): (Ipv4Addr, Ipv6Addr)| [(v4.into(), 24), (v6.into(), 64)];
-        connect(&uplink, &addresses(SENDERS), &eth0, &addresses(HOST)).unwrap();
+        let (uplink, eth0) = link(&senders, &host, VethOptions::default());
         Self {
             uplink,
             eth0,
             senders,
             host,
         }
+    }
+
+    /// A lab in which nobody sends anything of their own accord.
+    pub fn quiet() -> Self {
+        let lab = Self::new();
+        for namespace in [&lab.senders, &lab.host] {
+            namespace
+                .sysctl("net.ipv6.conf.all.disable_ipv6", "1")
+                .unwrap();
+        }
+        lab
+    }
+
+    /// Makes the link anew after it was removed, with the same names and addresses.
+    pub fn link_again(&mut self) {
+        self.link_again_with_mtu(VethOptions::default().mtu);
+    }
+
+    /// The same for IP packets of up to `mtu` bytes.
+    pub fn link_again_with_mtu(&mut self, mtu: u32) {
+        let options = VethOptions {
+            mtu,
+            ..VethOptions::default()
+        };
+        (self.uplink, self.eth0) = link(&self.senders, &self.host, options);
     }
 
     /// Sends UDP packets with `payload` bytes at a pace to `port` of the host, from any port.
@@ -114,7 +136,7 @@ impl Lab {
         UdpReceiver::start(&self.host, family.host(), ports, None).unwrap()
     }
 
-    /// Loads a program of the test's own and attaches it to `eth0`, natively.
+    /// Loads a program of the test's own and attaches it to the host's end, natively.
     ///
     /// # Errors
     ///
@@ -122,13 +144,14 @@ impl Lab {
     pub fn attach_another_program(&self) -> Result<(Datapath, Attachment), DatapathError> {
         let mut datapath = Datapath::load(1, TABLE_SIZES).unwrap();
         let attachment = self
-            .host
-            .run(|| datapath.attach("eth0", AttachMode::Native))
+            .eth0
+            .namespace()
+            .run(|| datapath.attach(self.eth0.name(), AttachMode::Native))
             .unwrap()?;
         Ok((datapath, attachment))
     }
 
-    /// Whether an XDP program is attached to `eth0`.
+    /// Whether an XDP program is attached to the host's end.
     pub fn is_attached(&self) -> bool {
         match self.attach_another_program() {
             Ok(_) => false,
@@ -142,4 +165,11 @@ impl Default for Lab {
     fn default() -> Self {
         Self::new()
     }
+}
+
+fn link(senders: &Namespace, host: &Namespace, options: VethOptions) -> (Interface, Interface) {
+    let (uplink, eth0) = veth(senders, "uplink", host, "eth0", options).unwrap();
+    let addresses = |(v4, v6): (Ipv4Addr, Ipv6Addr)| [(v4.into(), 24), (v6.into(), 64)];
+    connect(&uplink, &addresses(SENDERS), &eth0, &addresses(HOST)).unwrap();
+    (uplink, eth0)
 }
