@@ -1,5 +1,8 @@
 //! What the API answers.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -11,18 +14,24 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::body;
-use super::documents::{Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Progress};
-use super::edit::{Editor, blocking};
+use super::documents::{
+    Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, History, Progress,
+};
+use super::edit::{Editor, Sent, blocking};
 use super::explanation::Explanation;
 use super::problem::ApiError;
 use super::question::{asked, unexplained};
 use super::sets::sets;
+use super::terms::Terms;
 use super::{rule_change, set_change};
 use crate::config::{MAX_FILE_BYTES, to_toml};
 use crate::daemon::Running;
 
 /// The largest body that is no policy, in bytes.
 const MAX_BODY: usize = 64 << 10;
+
+/// How long a policy may wait to be confirmed.
+const CONFIRM_SECONDS: RangeInclusive<u64> = 1..=86_400;
 
 /// The query of `PUT /v1/policy`.
 #[derive(Debug, Default, Deserialize)]
@@ -33,6 +42,16 @@ struct PutOptions {
     /// Only check it.
     #[serde(default)]
     dry_run: bool,
+    /// The policy before comes back unless this one is confirmed within so many seconds.
+    confirm_seconds: Option<u64>,
+}
+
+/// The query of `POST /v1/rollback`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollbackOptions {
+    /// The generation that is brought back.
+    to: Option<u32>,
 }
 
 /// The routes of the API over the machine that `editor` changes.
@@ -66,6 +85,11 @@ pub fn router(editor: Editor) -> Router {
         .route("/v1/classes/{name}", patch(patch_class))
         .route("/v1/explain", post(explain))
         .route("/v1/sets/{name}", patch(patch_set))
+        .route("/v1/confirm", post(post_confirm))
+        .route("/v1/rollback", post(post_rollback))
+        .route("/v1/reload", post(post_reload))
+        .route("/v1/history", get(get_history))
+        .route("/v1/history/{generation}", get(get_past_policy))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(editor)
@@ -108,29 +132,90 @@ async fn get_policy(State(editor): State<Editor>) -> Result<Response, ApiError> 
 
 async fn put_policy(
     State(editor): State<Editor>,
+    terms: Terms,
     options: Result<Query<PutOptions>, QueryRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
     let Query(options) =
         options.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let confirm = options.confirm_seconds.map(confirm_time).transpose()?;
     // Before the body is read: only one at a time is in memory.
-    let turn = editor.turn().await?;
+    let turn = editor.turn(terms).await?;
     let limit = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
     let text = body::text(body, limit).await?;
-    turn.replace(options.name, text, options.dry_run)
-        .await
-        .map(Json)
+    let sent = Sent {
+        name: options.name,
+        text,
+        dry_run: options.dry_run,
+        confirm,
+    };
+    turn.replace(sent).await.map(Json)
+}
+
+fn confirm_time(seconds: u64) -> Result<Duration, ApiError> {
+    if CONFIRM_SECONDS.contains(&seconds) {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let (first, last) = (CONFIRM_SECONDS.start(), CONFIRM_SECONDS.end());
+    let message = format!("`confirm_seconds` is from {first} to {last}");
+    Err(ApiError::new(StatusCode::BAD_REQUEST, message))
+}
+
+async fn post_confirm(
+    State(editor): State<Editor>,
+    terms: Terms,
+) -> Result<Json<Applied>, ApiError> {
+    editor.turn(terms).await?.confirm().await.map(Json)
+}
+
+async fn post_rollback(
+    State(editor): State<Editor>,
+    terms: Terms,
+    options: Result<Query<RollbackOptions>, QueryRejection>,
+) -> Result<Json<Applied>, ApiError> {
+    let Query(options) =
+        options.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let turn = editor.turn(terms).await?;
+    turn.roll_back(options.to).await.map(Json)
+}
+
+async fn post_reload(
+    State(editor): State<Editor>,
+    terms: Terms,
+) -> Result<Json<Applied>, ApiError> {
+    let Some(config) = editor.config() else {
+        let message = "this daemon has no policy file";
+        return Err(ApiError::new(StatusCode::CONFLICT, message));
+    };
+    let turn = editor.turn(terms).await?;
+    Ok(turn.reload(config).await.map(Json)?)
+}
+
+async fn get_history(State(editor): State<Editor>) -> Json<History> {
+    Json(editor.history().await)
+}
+
+async fn get_past_policy(
+    State(editor): State<Editor>,
+    generation: Result<Path<u32>, PathRejection>,
+) -> Result<Response, ApiError> {
+    let Path(generation) =
+        generation.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let text = editor.past_policy(generation).await?;
+    let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((plain, text).into_response())
 }
 
 async fn patch_class(
     State(editor): State<Editor>,
+    terms: Terms,
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
     let name = named(name)?;
     let change: ClassChange = change("class", &body::text(body, MAX_BODY).await?)?;
     editor
-        .turn()
+        .turn(terms)
         .await?
         .change_class(name, change)
         .await
@@ -145,12 +230,13 @@ async fn explain(State(editor): State<Editor>, body: Body) -> Result<Json<Explan
 
 async fn patch_set(
     State(editor): State<Editor>,
+    terms: Terms,
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
     let name = named(name)?;
     // Before the body is read, which may be as large as a policy: only one at a time is in memory.
-    let turn = editor.turn().await?;
+    let turn = editor.turn(terms).await?;
     let limit = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
     let text = body::text(body, limit).await?;
     turn.edit(move |policy| set_change::changed(policy, &name, &change("set", &text)?))
@@ -158,9 +244,13 @@ async fn patch_set(
         .map(Json)
 }
 
-async fn post_rule(State(editor): State<Editor>, body: Body) -> Result<Json<Applied>, ApiError> {
+async fn post_rule(
+    State(editor): State<Editor>,
+    terms: Terms,
+    body: Body,
+) -> Result<Json<Applied>, ApiError> {
     let change = change("rule", &body::text(body, MAX_BODY).await?)?;
-    let turn = editor.turn().await?;
+    let turn = editor.turn(terms).await?;
     turn.edit(move |policy| rule_change::added(policy, &change))
         .await
         .map(Json)
@@ -168,12 +258,13 @@ async fn post_rule(State(editor): State<Editor>, body: Body) -> Result<Json<Appl
 
 async fn patch_rule(
     State(editor): State<Editor>,
+    terms: Terms,
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
     let name = named(name)?;
     let change = change("rule", &body::text(body, MAX_BODY).await?)?;
-    let turn = editor.turn().await?;
+    let turn = editor.turn(terms).await?;
     turn.edit(move |policy| rule_change::changed(policy, &name, &change))
         .await
         .map(Json)
@@ -181,10 +272,11 @@ async fn patch_rule(
 
 async fn delete_rule(
     State(editor): State<Editor>,
+    terms: Terms,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Applied>, ApiError> {
     let name = named(name)?;
-    let turn = editor.turn().await?;
+    let turn = editor.turn(terms).await?;
     turn.edit(move |policy| rule_change::removed(policy, &name))
         .await
         .map(Json)

@@ -13,7 +13,7 @@ use crate::daemon::{Event, Options, RunError, serve};
 
 /// A daemon on a thread of its own.
 pub(crate) struct Server {
-    _directory: TempDir,
+    directory: TempDir,
     pub(crate) socket: PathBuf,
     events: mpsc::Sender<Event>,
     thread: Option<JoinHandle<Result<(), RunError>>>,
@@ -28,6 +28,7 @@ impl Server {
         let options = Options {
             config,
             socket: socket.clone(),
+            state: directory.path().join("state"),
         };
         let (events, received) = mpsc::channel(1);
         let (ready, is_ready) = std::sync::mpsc::channel();
@@ -43,11 +44,16 @@ impl Server {
         });
         is_ready.recv().unwrap();
         Self {
-            _directory: directory,
+            directory,
             socket,
             events,
             thread: Some(thread),
         }
+    }
+
+    /// The policy file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.directory.path().join("policy.toml")
     }
 
     pub(crate) fn client(&self) -> Client {

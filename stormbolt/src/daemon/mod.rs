@@ -27,7 +27,7 @@ pub use activity::{Activity, Cancel, CancelOnDrop, Compiling};
 pub use error::RunError;
 pub(crate) use machine::given_up;
 pub use machine::{BoxedError, Machine};
-pub use process::{DEFAULT_CONFIG, DEFAULT_SOCKET, run};
+pub use process::{DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE, run};
 pub use running::Running;
 pub use serve::{Event, Milestone, Options, serve};
 pub use socket::SocketError;

@@ -14,6 +14,8 @@ use super::signals;
 
 /// Where the policy file is looked for.
 pub const DEFAULT_CONFIG: &str = "/etc/stormbolt/stormbolt.toml";
+/// Where policies are kept.
+pub const DEFAULT_STATE: &str = "/var/lib/stormbolt";
 /// Where the API listens.
 pub const DEFAULT_SOCKET: &str = "/run/stormbolt/stormbolt.sock";
 

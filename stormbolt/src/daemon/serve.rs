@@ -10,12 +10,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::activity::Activity;
+use super::clock;
 use super::error::RunError;
 use super::machine::{BoxedError, Machine, given_up};
+use super::running::Begun;
 use super::socket::listen_at;
 use super::worker::Worker;
 use crate::api::{Editor, ServerError, router, serve_connections};
-use crate::config;
+use crate::state::Ledger;
 
 /// What the daemon is told on its command line.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct Options {
     pub config: PathBuf,
     /// Where the API listens.
     pub socket: PathBuf,
+    /// Where policies are kept.
+    pub state: PathBuf,
 }
 
 /// What the outside may want of a running daemon.
@@ -60,26 +64,36 @@ where
     F: FnOnce(Policy, &mut dyn Watch) -> Result<M, BoxedError> + Send + 'static,
     M: Machine + 'static,
 {
-    let (loaded, _text) = config::load(&options.config)?;
-    for line in loaded.warnings.render(false).lines() {
+    let mut ledger = Ledger::open(&options.config, &options.state);
+    let beginning = ledger.begin()?;
+    for line in &beginning.warnings {
         tracing::warn!("{line}");
     }
     let (listener, _socket_file) = listen_at(&options.socket)?;
-    let source = options.config.display().to_string();
+    let begun = Begun {
+        source: beginning.source.clone(),
+        generation: Some(beginning.generation),
+        trouble: ledger.trouble().map(str::to_owned),
+    };
     let activity = Activity::default();
-    let starting = Worker::start(source, activity.clone(), move |watch| {
-        start(loaded.policy, watch)
-    });
+    let policy = beginning.policy.clone();
+    let starting = Worker::start(begun, activity.clone(), move |watch| start(policy, watch));
     let Some((mut worker, reload_wanted)) = started(starting, &activity, &mut events).await? else {
         tracing::info!("stopped before it was ready");
         return Ok(());
     };
 
-    let editor = Editor::new(worker.handle());
+    for line in ledger.begun(&beginning, clock::unix_seconds()) {
+        tracing::warn!("{line}");
+    }
+    drop(beginning);
+    let editor = Editor::keeping(worker.handle(), ledger, options.config.clone());
     let listener = UnixListener::from_std(listener).map_err(RunError::Runtime)?;
     tracing::info!("listening on {}", options.socket.display());
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server = Box::pin(serve_connections(listener, router(editor.clone()), stopped));
+    let undoing = editor.clone();
+    let mut undoing = Box::pin(undoing.undo_unconfirmed());
     let mut reloads = JoinSet::new();
     if reload_wanted {
         reloads.spawn(reload(editor.clone(), options.config.clone()));
@@ -88,6 +102,7 @@ where
     let ended = loop {
         tokio::select! {
             ended = &mut server => break ended,
+            never = &mut undoing => match never {},
             () = worker.ended() => break Err(ServerError::Panicked),
             Some(Err(error)) = reloads.join_next() => if error.is_panic() {
                 break Err(ServerError::Panicked);
