@@ -21,6 +21,9 @@ fn wrong_usage_ends_with_2_and_shows_the_way_to_help() {
         &["set", "add", "blocked"],
         &["rule", "add", "web", "dst-port"],
         &["rule", "move", "web"],
+        &["rollback", "web"],
+        &["apply", "--confirm", "0s", "web.toml"],
+        &["apply", "--confirm", "9s", "--dry-run", "web.toml"],
         &["run", "--table-memory", "1B"],
         &["demo", "--duration", "1"],
     ] {
@@ -46,6 +49,13 @@ fn without_a_daemon_commands_end_with_69_and_name_the_socket() {
         &["explain", "--src", "::1", "--dst", "::2", "--dst-port", "5"],
         &["set", "del", "blocked", "::1"],
         &["rule", "del", "web"],
+        &["diff", path],
+        &["confirm"],
+        &["rollback"],
+        &["rollback", "3"],
+        &["reload"],
+        &["export"],
+        &["show", "history"],
     ] {
         let finished = run(&[&["--socket", "/nonexistent/socket"], arguments].concat());
         let finished = finished.with_code(69);

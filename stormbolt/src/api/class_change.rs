@@ -10,6 +10,7 @@ use toml::{Table, Value};
 use super::documents::ClassChange;
 use super::names::unknown;
 use super::problem::ApiError;
+use crate::config::edit::{Edit, KeyChange};
 use crate::config::{self, Loaded, PolicyError};
 
 /// Changes what `change` names in class `name`.
@@ -54,6 +55,28 @@ pub(super) fn changed(
     loaded.policy.sets.clone_from(&policy.sets);
     loaded.policy.rules.clone_from(&policy.rules);
     Ok(loaded)
+}
+
+/// How that is written into a policy file.
+pub(super) fn edit_of(name: String, change: &ClassChange) -> Edit {
+    let mut table = Table::new();
+    let mut keys: Vec<KeyChange> = Vec::new();
+    edit(&mut table, change);
+    for (key, value) in table {
+        keys.push((key, serde_json::to_value(value).ok()));
+    }
+    let removed = [
+        ("rate", &change.rate),
+        ("ceil", &change.ceil),
+        ("burst", &change.burst),
+        ("cpus", &change.cpus),
+    ];
+    for (key, value) in removed {
+        if value.is_some() && !keys.iter().any(|(set, _)| set == key) {
+            keys.push((key.to_owned(), None));
+        }
+    }
+    Edit::Class { name, keys }
 }
 
 /// The policy without sets, and with one rule for every class that has any: no class seems less used

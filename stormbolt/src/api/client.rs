@@ -22,6 +22,7 @@ use super::documents::{
     RuleChange, SetChange,
 };
 use super::explanation::{Explanation, Question};
+use super::session::SESSION;
 use crate::daemon::DEFAULT_SOCKET;
 
 /// How long the daemon may take.
@@ -104,12 +105,23 @@ impl ClientError {
     }
 }
 
+/// What becomes of a policy that is put.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HowToPut {
+    /// It is only checked and compared.
+    pub dry_run: bool,
+    /// It is undone if it is not confirmed within that time.
+    pub confirm: Option<Duration>,
+}
+
 /// Asks the daemon at one socket; every request has a connection of its own.
 #[derive(Debug)]
 pub struct Client {
     path: PathBuf,
     runtime: Runtime,
     timeout: Duration,
+    generation: Option<u32>,
+    session: Option<String>,
 }
 
 impl Client {
@@ -127,6 +139,8 @@ impl Client {
             path: path.to_owned(),
             runtime,
             timeout: TIMEOUT,
+            generation: None,
+            session: None,
         })
     }
 
@@ -134,6 +148,18 @@ impl Client {
     #[must_use]
     pub fn with_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
+    }
+
+    /// Changes are refused unless this generation is in force.
+    #[must_use]
+    pub fn for_generation(self, generation: Option<u32>) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// Changes are refused that would cut off this session, written as in `SSH_CONNECTION`.
+    #[must_use]
+    pub fn in_session(self, session: Option<String>) -> Self {
+        Self { session, ..self }
     }
 
     /// Runs `work` on the client's runtime, for callers that wait for other things too.
@@ -169,7 +195,16 @@ impl Client {
     ///
     /// See [`ClientError`].
     pub fn policy(&self) -> Result<String, ClientError> {
-        let answer = self.ask(Method::GET, "/v1/policy", String::new(), self.timeout);
+        self.text("/v1/policy")
+    }
+
+    /// Gets the text at `path`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn text(&self, path: &str) -> Result<String, ClientError> {
+        let answer = self.ask(Method::GET, path, String::new(), self.timeout);
         String::from_utf8(self.block_on(answer)?.into())
             .map_err(|error| ClientError::Answer(error.to_string()))
     }
@@ -186,7 +221,20 @@ impl Client {
         text: String,
         dry_run: bool,
     ) -> Result<Applied, ClientError> {
-        self.put_policy_watched(name, text, dry_run, |_| ())
+        let how = HowToPut {
+            dry_run,
+            confirm: None,
+        };
+        self.put_policy_watched(name, text, how, |_| ())
+    }
+
+    /// Has something done that needs no more than being asked for: `/v1/confirm` for example.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn post(&self, path: &str) -> Result<Applied, ClientError> {
+        self.edit(Method::POST, path, None::<&()>)
     }
 
     /// Like [`Self::put_policy`]; when it takes over a second, `show` sees how far the daemon is.
@@ -198,13 +246,18 @@ impl Client {
         &self,
         name: &str,
         text: String,
-        dry_run: bool,
+        how: HowToPut,
         show: impl FnMut(&CompilingStatus),
     ) -> Result<Applied, ClientError> {
-        let path = format!(
+        let HowToPut { dry_run, confirm } = how;
+        let mut path = format!(
             "/v1/policy?name={}&dry_run={dry_run}",
             percent_encoded(name)
         );
+        if let Some(confirm) = confirm {
+            let seconds = format!("&confirm_seconds={}", confirm.as_secs());
+            path.push_str(&seconds);
+        }
         let timeout = self.timeout.max(POLICY_TIMEOUT);
         let answer = self.ask(Method::PUT, &path, text, timeout);
         self.block_on(async {
@@ -345,10 +398,17 @@ impl Client {
             hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream))
                 .await
                 .map_err(ClientError::BrokenOff)?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, "stormbolt")
+            .header(header::HOST, "stormbolt");
+        if let Some(generation) = self.generation {
+            request = request.header(header::IF_MATCH, format!("\"{generation}\""));
+        }
+        if let Some(session) = &self.session {
+            request = request.header(SESSION, session);
+        }
+        let request = request
             .body(Full::from(body))
             .map_err(|error| ClientError::Answer(error.to_string()))?;
         let answer = async {
@@ -389,6 +449,7 @@ fn checked(status: StatusCode, body: Bytes) -> Result<Bytes, ClientError> {
     let problem = serde_json::from_slice(&body).unwrap_or_else(|_| Problem {
         version: DOCUMENT_VERSION,
         error: format!("the daemon answered {status}"),
+        generation: None,
         findings: Vec::new(),
     });
     Err(ClientError::Problem {

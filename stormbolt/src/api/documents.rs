@@ -8,6 +8,10 @@ use utoipa::ToSchema;
 
 use crate::config::Finding;
 
+mod changes;
+
+pub use changes::{Applied, ChangedSet, History, PastPolicy, PolicyChange};
+
 /// Version of all documents; raised when a field changes its meaning or goes away.
 pub const DOCUMENT_VERSION: u32 = 1;
 
@@ -38,6 +42,9 @@ pub struct Status {
     pub class_count: usize,
     /// Rules in the policy.
     pub rule_count: usize,
+    /// The policy in force is undone after that time, unless it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_within_seconds: Option<u64>,
     /// Things that the operator should know, for example a fallback to generic mode.
     pub notices: Vec<String>,
 }
@@ -320,41 +327,6 @@ pub struct SourceStatus {
     pub last_refused_seconds_ago: u64,
 }
 
-/// Answer of `PUT /v1/policy` and of the changes of one class, rule or set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Applied {
-    /// Version of all documents.
-    pub version: u32,
-    /// Generation in force now.
-    pub generation: u32,
-    /// Sets that differ from those of the policy before.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub changed_sets: Vec<ChangedSet>,
-    /// Prefixes that a change of a set named in vain: those to add that were in it, and those to
-    /// remove that were not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unchanged_prefixes: Option<usize>,
-    /// Where the rule stands that was added, changed or moved, from 1; of one that was deleted, where
-    /// it stood.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule_position: Option<usize>,
-    /// What the daemon noticed about the policy without refusing it.
-    pub warnings: Vec<Finding>,
-}
-
-/// A set whose prefixes differ from those in the policy before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ChangedSet {
-    /// Its name.
-    pub name: String,
-    /// `defined`, `changed` or `deleted`.
-    pub change: String,
-    /// Prefixes that were not in it.
-    pub added_prefixes: usize,
-    /// Prefixes that are no longer in it.
-    pub removed_prefixes: usize,
-}
-
 /// Result of `stormbolt check -o json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Checked {
@@ -423,6 +395,9 @@ pub struct Problem {
     pub version: u32,
     /// What went wrong, on one line.
     pub error: String,
+    /// Where the change was made for another one: the generation in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
     /// For an invalid policy: each finding with its place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,

@@ -1,23 +1,27 @@
 //! Changes of the policy, one at a time.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use stormbolt_control::policy::Policy;
 use thiserror::Error;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 
+use super::book::{Book, Guard, Shared};
 use super::class_change;
-use super::documents::{Applied, ChangedSet, ClassChange, DOCUMENT_VERSION};
+use super::documents::{Applied, ClassChange, DOCUMENT_VERSION, PolicyChange};
+use super::force::{Wanted, put_into_force};
 use super::problem::ApiError;
 use super::sets::changed_sets;
+use super::terms::Terms;
 use crate::apply::FixedSizes;
 use crate::causes::with_causes;
-use crate::config::{self, Finding, LoadError};
-use crate::daemon::{BoxedError, Cancel, Handle, Running, Unanswered, given_up};
+use crate::config::{self, Finding, LoadError, differences};
+use crate::daemon::{Cancel, Handle, Running, Unanswered};
+use crate::state::{Change, Ledger};
 
 /// How long a change waits for the one before it.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -31,13 +35,19 @@ const API: &str = "api";
 #[derive(Clone)]
 pub struct Editor {
     handle: Handle,
-    turn: Arc<Mutex<()>>,
+    pub(super) book: Shared,
+    /// Told when a policy is to be confirmed, or is.
+    pub(super) awaited: Arc<Notify>,
+    /// The policy file of the daemon.
+    config: Option<PathBuf>,
 }
 
-/// The right to change the policy.
-pub(super) struct Turn<'e> {
-    handle: &'e Handle,
-    _guard: MutexGuard<'e, ()>,
+/// The right to change the policy, under the terms of whoever wants to.
+pub(super) struct Turn {
+    pub(super) handle: Handle,
+    pub(super) book: Guard,
+    pub(super) awaited: Arc<Notify>,
+    pub(super) terms: Terms,
 }
 
 /// What became of a policy that was changed in one thing.
@@ -46,10 +56,21 @@ pub(super) struct Edited {
     /// Nothing when it stays as it is.
     pub(super) policy: Option<Policy>,
     pub(super) warnings: Vec<Finding>,
+    /// How it is written into a policy file.
+    pub(super) edit: Option<config::edit::Edit>,
     /// [`Applied::unchanged_prefixes`].
     pub(super) unchanged_prefixes: Option<usize>,
     /// [`Applied::rule_position`].
     pub(super) rule_position: Option<usize>,
+}
+
+/// A policy file that somebody has sent.
+pub(super) struct Sent {
+    pub(super) name: Option<String>,
+    pub(super) text: String,
+    pub(super) dry_run: bool,
+    /// It is undone if it is not confirmed within that time.
+    pub(super) confirm: Option<Duration>,
 }
 
 /// Why the policy file was not loaded again.
@@ -58,12 +79,9 @@ pub enum ReloadError {
     /// It cannot be read or is not a policy.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// This machine cannot run it.
-    #[error("cannot apply the policy")]
-    Apply(#[source] BoxedError),
-    /// The machine did not answer.
-    #[error(transparent)]
-    Unanswered(#[from] Unanswered),
+    /// It was refused.
+    #[error("{}", .0.problem.error)]
+    Refused(ApiError),
 }
 
 impl ReloadError {
@@ -74,17 +92,44 @@ impl ReloadError {
                 .lines()
                 .map(str::to_owned)
                 .collect(),
-            Self::Load(_) | Self::Apply(_) | Self::Unanswered(_) => vec![with_causes(self)],
+            Self::Load(_) | Self::Refused(_) => vec![with_causes(self)],
+        }
+    }
+}
+
+impl From<ReloadError> for ApiError {
+    fn from(error: ReloadError) -> Self {
+        match error {
+            ReloadError::Refused(error) => error,
+            ReloadError::Load(LoadError::Policy(error)) => error.into(),
+            ReloadError::Load(error) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, with_causes(&error))
+            }
         }
     }
 }
 
 impl Editor {
-    /// For the machine behind `handle`.
+    /// For the machine behind `handle`, whose policies nobody keeps.
     pub fn new(handle: Handle) -> Self {
         Self {
             handle,
-            turn: Arc::default(),
+            book: Shared::default(),
+            awaited: Arc::default(),
+            config: None,
+        }
+    }
+
+    /// For the machine behind `handle`, whose policies `ledger` keeps together with the policy file `config`.
+    pub(crate) fn keeping(handle: Handle, ledger: Ledger, config: PathBuf) -> Self {
+        let book = Book {
+            ledger: Some(ledger),
+            unconfirmed: None,
+        };
+        Self {
+            book: Arc::new(tokio::sync::Mutex::new(book)),
+            config: Some(config),
+            ..Self::new(handle)
         }
     }
 
@@ -93,68 +138,86 @@ impl Editor {
         &self.handle
     }
 
+    /// The policy file of the daemon.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// Puts the policy file into force and returns its generation.
     ///
     /// # Errors
     ///
     /// When it is not a policy or this machine cannot run it; the policy in force stays.
     pub async fn reload(&self, path: &Path) -> Result<u32, ReloadError> {
-        let _guard = self.turn.lock().await;
-        let path = path.to_owned();
-        let source = path.display().to_string();
-        let (loaded, _text) = blocking(move || config::load(&path)).await?;
-        let warnings = loaded.warnings.render(false);
-        warnings.lines().for_each(|line| tracing::warn!("{line}"));
-        let applied = self
-            .handle
-            .ask(move |running| running.apply(loaded.policy, &source, &Cancel::default()))
-            .await?;
-        applied.map_err(ReloadError::Apply)
+        let turn = self.turn_with(self.book.clone().lock_owned().await, Terms::default());
+        turn.reload(path).await.map(|applied| applied.generation)
     }
 
     /// Waits for the right to change the policy.
-    pub(super) async fn turn(&self) -> Result<Turn<'_>, ApiError> {
-        match tokio::time::timeout(MAX_WAIT, self.turn.lock()).await {
-            Ok(guard) => Ok(Turn {
-                handle: &self.handle,
-                _guard: guard,
-            }),
-            Err(_) => Err(Unanswered::Busy.into()),
+    pub(super) async fn turn(&self, terms: Terms) -> Result<Turn, ApiError> {
+        let book = tokio::time::timeout(MAX_WAIT, self.book.clone().lock_owned())
+            .await
+            .map_err(|_| Unanswered::Busy)?;
+        let turn = self.turn_with(book, terms);
+        if let Some(wanted) = terms.generation {
+            let generation = turn.handle.ask(|running| running.generation()).await?;
+            if generation != wanted {
+                return Err(ApiError::other_generation(wanted, generation));
+            }
+        }
+        Ok(turn)
+    }
+
+    pub(super) fn turn_with(&self, book: Guard, terms: Terms) -> Turn {
+        Turn {
+            handle: self.handle.clone(),
+            book,
+            awaited: Arc::clone(&self.awaited),
+            terms,
         }
     }
 }
 
-impl Turn<'_> {
+impl Turn {
     /// Puts a policy file into force, or only checks it.
-    pub(super) async fn replace(
-        &self,
-        name: Option<String>,
-        text: String,
-        dry_run: bool,
-    ) -> Result<Applied, ApiError> {
-        let name = name.unwrap_or_else(|| API.to_owned());
-        let source = name.clone();
-        let loaded = blocking(move || config::parse(&name, &text)).await?;
+    pub(super) async fn replace(self, sent: Sent) -> Result<Applied, ApiError> {
+        let name = sent.name.unwrap_or_else(|| API.to_owned());
+        let (source, text) = (name.clone(), sent.text);
+        let (loaded, text) = blocking(move || (config::parse(&name, &text), text)).await;
+        let loaded = loaded?;
         let mut warnings = loaded.warnings.findings();
         let policy = loaded.policy;
         let there = self.handle.ask(|running| running.machine().table_sizes());
         warnings.extend(table_warnings(&policy, there.await?));
-        if dry_run {
-            return Ok(self
-                .handle
-                .ask(move |running| {
-                    let machine = running.machine();
-                    let sets = changed_sets(machine.policy(), &policy);
-                    applied(machine.generation(), sets, warnings)
-                })
-                .await?);
+        if sent.dry_run {
+            return self.compare(policy, warnings).await;
         }
-        self.apply(policy, warnings, source).await
+        let wanted = Wanted {
+            warnings,
+            confirm: sent.confirm,
+            ..Wanted::new(policy, source, Change::Whole(text))
+        };
+        self.apply(wanted).await
+    }
+
+    /// Puts the policy file into force.
+    pub(super) async fn reload(self, path: &Path) -> Result<Applied, ReloadError> {
+        let path = path.to_owned();
+        let source = path.display().to_string();
+        let (loaded, text) = blocking(move || config::load(&path)).await?;
+        let shown = loaded.warnings.render(false);
+        shown.lines().for_each(|line| tracing::warn!("{line}"));
+        let whole = loaded.set_files.is_empty();
+        let wanted = Wanted {
+            warnings: loaded.warnings.findings(),
+            ..Wanted::new(loaded.policy, source, Change::File { text, whole })
+        };
+        self.apply(wanted).await.map_err(ReloadError::Refused)
     }
 
     /// Changes one class of the policy in force.
     pub(super) async fn change_class(
-        &self,
+        self,
         name: String,
         change: ClassChange,
     ) -> Result<Applied, ApiError> {
@@ -163,6 +226,7 @@ impl Turn<'_> {
             Ok(Edited {
                 policy: Some(loaded.policy),
                 warnings: loaded.warnings.findings(),
+                edit: Some(class_change::edit_of(name, &change)),
                 ..Edited::default()
             })
         })
@@ -171,16 +235,24 @@ impl Turn<'_> {
 
     /// Changes one thing of the policy in force. `edit` gets a copy that shares all rules and sets
     /// with it, and should leave as many shared as it can: what is shared need not be compared.
-    pub(super) async fn edit<F>(&self, edit: F) -> Result<Applied, ApiError>
+    pub(super) async fn edit<F>(self, edit: F) -> Result<Applied, ApiError>
     where
         F: FnOnce(Policy) -> Result<Edited, ApiError> + Send + 'static,
     {
         let (policy, generation) = self.in_force().await?;
         let edited = blocking(move || edit(policy)).await?;
         let warnings = edited.warnings;
-        let answer = match edited.policy {
-            Some(policy) => self.apply(policy, warnings, API.to_owned()).await?,
-            None => applied(generation, Vec::new(), warnings),
+        let answer = match (edited.policy, edited.edit) {
+            (Some(policy), Some(edit)) => {
+                let source = edit.summary();
+                let wanted = Wanted {
+                    warnings,
+                    shown_source: API.to_owned(),
+                    ..Wanted::new(policy, source, Change::Edit(edit))
+                };
+                self.apply(wanted).await?
+            }
+            _ => applied(generation, warnings),
         };
         Ok(Applied {
             unchanged_prefixes: edited.unchanged_prefixes,
@@ -189,40 +261,45 @@ impl Turn<'_> {
         })
     }
 
+    /// Says what `policy` would change.
+    async fn compare(&self, policy: Policy, warnings: Vec<Finding>) -> Result<Applied, ApiError> {
+        let (old, generation) = self.in_force().await?;
+        let session = self.terms.session;
+        Ok(blocking(move || {
+            let mut answer = applied(generation, warnings);
+            let cut_off = session.and_then(|session| session.cut_off(&old, &policy));
+            answer.warnings.extend(cut_off.map(|what| {
+                let message = format!("this session would be cut off: {what}");
+                Finding::warning(message, "apply it with --confirm 30s")
+            }));
+            answer.changed_sets = changed_sets(&old, &policy);
+            let changes = differences(&old, &policy).into_iter();
+            answer.changes = changes.map(PolicyChange::from).collect();
+            answer
+        })
+        .await)
+    }
+
     /// The policy in force and its generation. Copies neither rules nor sets.
-    async fn in_force(&self) -> Result<(Policy, u32), ApiError> {
+    pub(super) async fn in_force(&self) -> Result<(Policy, u32), ApiError> {
         let copy = |running: &mut Running| {
-            let machine = running.machine();
-            (machine.policy().clone(), machine.generation())
+            let policy = running.machine().policy().clone();
+            (policy, running.generation())
         };
         Ok(self.handle.ask(copy).await?)
     }
 
-    async fn apply(
-        &self,
-        policy: Policy,
-        warnings: Vec<Finding>,
-        source: String,
-    ) -> Result<Applied, ApiError> {
-        // Whoever asked goes away by closing the connection, which drops what waits here.
+    /// Puts a policy into force and keeps it. Whoever asked goes away by closing the connection, which drops what
+    /// waits here, and gives up what is still being compiled; what is in force by then is kept all the same.
+    pub(super) async fn apply(self, wanted: Wanted) -> Result<Applied, ApiError> {
         let cancel = Cancel::default();
         let _gone = cancel.on_drop();
-        match self
-            .handle
-            .ask(move |running| {
-                let sets = changed_sets(running.machine().policy(), &policy);
-                let generation = running.apply(policy, &source, &cancel)?;
-                Ok::<_, BoxedError>((generation, sets))
-            })
-            .await?
-        {
-            Ok((generation, sets)) => Ok(applied(generation, sets, warnings)),
-            Err(error) if given_up(error.as_ref()) => Err(Unanswered::Stopping.into()),
-            Err(error) => {
-                let reason = with_causes(error.as_ref());
-                let message = format!("this machine cannot run the policy: {reason}");
-                Err(ApiError::new(StatusCode::CONFLICT, message))
-            }
+        match tokio::spawn(put_into_force(self, wanted, cancel)).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => std::future::pending().await,
+            },
         }
     }
 }
@@ -232,13 +309,15 @@ fn table_warnings(policy: &Policy, there: FixedSizes) -> impl Iterator<Item = Fi
     notices.map(|(message, help)| Finding::warning(message, help))
 }
 
-fn applied(generation: u32, changed_sets: Vec<ChangedSet>, warnings: Vec<Finding>) -> Applied {
+pub(super) fn applied(generation: u32, warnings: Vec<Finding>) -> Applied {
     Applied {
         version: DOCUMENT_VERSION,
         generation,
-        changed_sets,
+        changes: Vec::new(),
+        changed_sets: Vec::new(),
         unchanged_prefixes: None,
         rule_position: None,
+        confirm_within_seconds: None,
         warnings,
     }
 }

@@ -7,7 +7,10 @@
 //! |---|---|---|
 //! | GET | `/v1/status`, `/v1/interfaces`, `/v1/classes`, `/v1/rules`, `/v1/sets`, `/v1/cpus`, `/v1/progress` | [`documents`] |
 //! | GET | `/v1/policy` | the policy in force as TOML |
-//! | PUT | `/v1/policy?name=FILE&dry_run=true` | a policy file → [`documents::Applied`] |
+//! | PUT | `/v1/policy?name=FILE&dry_run=true&confirm_seconds=30` | a policy file → [`documents::Applied`] |
+//! | POST | `/v1/confirm`, `/v1/rollback?to=N`, `/v1/reload` | nothing → [`documents::Applied`] |
+//! | GET | `/v1/history` | [`documents::History`] |
+//! | GET | `/v1/history/{generation}` | an earlier policy as TOML |
 //! | PATCH | `/v1/classes/{name}` | [`documents::ClassChange`] → [`documents::Applied`] |
 //! | POST | `/v1/explain` | [`explanation::Question`] → [`explanation::Explanation`]; changes nothing |
 //! | POST | `/v1/rules` | [`documents::RuleChange`] → [`documents::Applied`] |
@@ -19,22 +22,30 @@
 //! A policy is complete: the daemon opens no file that a client names. `stormbolt apply` puts the files
 //! of sets into the text that it sends.
 //!
+//! A change that is made for one generation names it in the header `if-match`; when another one is in force, it is
+//! refused with 412. Whoever is logged in over SSH says so in the header [`SESSION`]: a change that
+//! would drop what the session sends is refused with 409, unless it is to be confirmed.
+//!
 //! Whoever closes the connection before the answer gives the change up: what is still being compiled
 //! then does not come into force.
 //!
 //! Every other answer is a [`documents::Problem`]: 400 for what cannot be read, 404 and 405 for what
-//! is not there, 401 and 403 for callers that may not, 429 for those that ask too often, 408 and 413 for bodies that are too slow or too large, 409 for a policy that this
-//! machine cannot run, 422 for an invalid one, 503 when the daemon has too much to do.
+//! is not there, 401 and 403 for callers that may not, 429 for those that ask too often, 408 and 413 for bodies that
+//! are too slow or too large, 409 for a policy that this machine cannot run and while another one waits to be confirmed,
+//! 412 for the wrong generation, 422 for an invalid one, 503 when the daemon has too much to do.
 
 mod access;
 pub mod attachments;
 mod body;
+mod book;
 mod class_change;
 pub mod client;
 pub mod documents;
 mod door;
 mod edit;
 pub mod explanation;
+mod force;
+mod lasting;
 mod names;
 mod openapi;
 mod problem;
@@ -45,10 +56,14 @@ mod read_only;
 mod routes;
 mod rule_change;
 mod server;
+mod session;
 mod set_change;
 mod sets;
+mod terms;
 mod tokens;
 
+#[cfg(test)]
+mod lasting_tests;
 #[cfg(test)]
 mod openapi_tests;
 #[cfg(test)]
@@ -71,3 +86,4 @@ pub use openapi::openapi;
 pub use problem::ApiError;
 pub use routes::router;
 pub use server::{ServerError, serve_connections};
+pub use session::SESSION;

@@ -30,9 +30,32 @@ impl ApiError {
         let problem = Problem {
             version: DOCUMENT_VERSION,
             error: error.into(),
+            generation: None,
             findings,
         };
         Self { status, problem }
+    }
+}
+
+impl ApiError {
+    /// The policy in force is another one than the change was made for.
+    pub(super) fn other_generation(wanted: u32, generation: u32) -> Self {
+        let message = format!(
+            "generation {generation} is in force, not {wanted}: somebody else has changed the policy"
+        );
+        let mut error = Self::new(StatusCode::PRECONDITION_FAILED, message);
+        error.problem.generation = Some(generation);
+        error
+    }
+
+    /// A policy waits to be confirmed, and nothing else is changed meanwhile.
+    pub(super) fn unconfirmed(generation: u32) -> Self {
+        let message = format!(
+            "generation {generation} waits to be confirmed: `stormbolt confirm` or `stormbolt rollback` first"
+        );
+        let mut error = Self::new(StatusCode::CONFLICT, message);
+        error.problem.generation = Some(generation);
+        error
     }
 }
 

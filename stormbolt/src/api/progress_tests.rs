@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::client::Client;
+use super::client::HowToPut;
 use super::documents::{Progress, Status};
 use super::test_server::Server;
 use crate::daemon::fake::POLICY;
@@ -65,7 +66,7 @@ fn a_client_sees_how_far_a_policy_is_that_takes_over_a_second() {
     let text = POLICY.replace("eth0", "slow");
     let (seen, is_seen) = std::sync::mpsc::channel();
     let waiting = std::thread::spawn(move || {
-        client.put_policy_watched("x", text, false, |compiling| {
+        client.put_policy_watched("x", text, HowToPut::default(), |compiling| {
             seen.send(compiling.table_bytes).unwrap_or(());
         })
     });

@@ -1,5 +1,8 @@
 //! What the API answers.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -16,18 +19,23 @@ use utoipa_axum::routes;
 use super::attachments;
 use super::body;
 use super::documents::{
-    Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Progress, RuleChange, SetChange,
+    Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, History, Progress, RuleChange,
+    SetChange,
 };
-use super::edit::{Editor, blocking};
+use super::edit::{Editor, Sent, blocking};
 use super::explanation::{Explanation, Question};
 use super::openapi::{frame, openapi};
 use super::problem::ApiError;
 use super::question::{asked, unexplained};
+use super::terms::Terms;
 use super::{read_only, rule_change, set_change};
 use crate::config::{MAX_FILE_BYTES, to_toml};
 
 /// The largest body that is no policy, in bytes.
 const MAX_BODY: usize = 64 << 10;
+
+/// How long a policy may wait to be confirmed.
+const CONFIRM_SECONDS: RangeInclusive<u64> = 1..=86_400;
 
 /// The query of `PUT /v1/policy`.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -39,6 +47,17 @@ struct PutOptions {
     /// Only check it.
     #[serde(default)]
     dry_run: bool,
+    /// The policy before comes back unless this one is confirmed within so many seconds.
+    confirm_seconds: Option<u64>,
+}
+
+/// The query of `POST /v1/rollback`.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct RollbackOptions {
+    /// The generation that is brought back.
+    to: Option<u32>,
 }
 
 /// The routes of the API over the machine that `editor` changes.
@@ -62,6 +81,11 @@ pub(super) fn documented() -> OpenApiRouter<Editor> {
         .routes(routes!(patch_rule, delete_rule))
         .routes(routes!(patch_set))
         .routes(routes!(explain))
+        .routes(routes!(post_confirm))
+        .routes(routes!(post_rollback))
+        .routes(routes!(post_reload))
+        .routes(routes!(get_history))
+        .routes(routes!(get_past_policy))
         .routes(routes!(get_openapi))
 }
 
@@ -111,18 +135,110 @@ async fn get_policy(State(editor): State<Editor>) -> Result<Response, ApiError> 
 )]
 async fn put_policy(
     State(editor): State<Editor>,
+    terms: Terms,
     options: Result<Query<PutOptions>, QueryRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
     let Query(options) =
         options.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let confirm = options.confirm_seconds.map(confirm_time).transpose()?;
     // Before the body is read: only one at a time is in memory.
-    let turn = editor.turn().await?;
+    let turn = editor.turn(terms).await?;
     let limit = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
     let text = body::text(body, limit).await?;
-    turn.replace(options.name, text, options.dry_run)
-        .await
-        .map(Json)
+    let sent = Sent {
+        name: options.name,
+        text,
+        dry_run: options.dry_run,
+        confirm,
+    };
+    turn.replace(sent).await.map(Json)
+}
+
+fn confirm_time(seconds: u64) -> Result<Duration, ApiError> {
+    if CONFIRM_SECONDS.contains(&seconds) {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let (first, last) = (CONFIRM_SECONDS.start(), CONFIRM_SECONDS.end());
+    let message = format!("`confirm_seconds` is from {first} to {last}");
+    Err(ApiError::new(StatusCode::BAD_REQUEST, message))
+}
+
+/// Keeps the policy that waits to be confirmed.
+#[utoipa::path(
+    post,
+    path = "/v1/confirm",
+    responses((status = 200, description = "What is in force now.", body = Applied), ApiError)
+)]
+async fn post_confirm(
+    State(editor): State<Editor>,
+    terms: Terms,
+) -> Result<Json<Applied>, ApiError> {
+    editor.turn(terms).await?.confirm().await.map(Json)
+}
+
+/// Puts a policy of the history into force again.
+#[utoipa::path(
+    post,
+    path = "/v1/rollback",
+    params(RollbackOptions),
+    responses((status = 200, description = "What is in force now.", body = Applied), ApiError)
+)]
+async fn post_rollback(
+    State(editor): State<Editor>,
+    terms: Terms,
+    options: Result<Query<RollbackOptions>, QueryRejection>,
+) -> Result<Json<Applied>, ApiError> {
+    let Query(options) =
+        options.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let turn = editor.turn(terms).await?;
+    turn.roll_back(options.to).await.map(Json)
+}
+
+/// Reads the policy file again.
+#[utoipa::path(
+    post,
+    path = "/v1/reload",
+    responses((status = 200, description = "What is in force now.", body = Applied), ApiError)
+)]
+async fn post_reload(
+    State(editor): State<Editor>,
+    terms: Terms,
+) -> Result<Json<Applied>, ApiError> {
+    let Some(config) = editor.config() else {
+        let message = "this daemon has no policy file";
+        return Err(ApiError::new(StatusCode::CONFLICT, message));
+    };
+    let turn = editor.turn(terms).await?;
+    Ok(turn.reload(config).await.map(Json)?)
+}
+
+/// The policies that were in force.
+#[utoipa::path(
+    get,
+    path = "/v1/history",
+    responses((status = 200, description = "What is found.", body = History), ApiError)
+)]
+async fn get_history(State(editor): State<Editor>) -> Json<History> {
+    Json(editor.history().await)
+}
+
+/// The text of one of them.
+#[utoipa::path(
+    get,
+    path = "/v1/history/{generation}",
+    params(("generation" = u32, Path, description = "Its generation.")),
+    responses((status = 200, description = "The policy as TOML.", body = String, content_type = "text/plain"), ApiError)
+)]
+async fn get_past_policy(
+    State(editor): State<Editor>,
+    generation: Result<Path<u32>, PathRejection>,
+) -> Result<Response, ApiError> {
+    let Path(generation) =
+        generation.map_err(|error| ApiError::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let text = editor.past_policy(generation).await?;
+    let plain = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((plain, text).into_response())
 }
 
 /// Changes what is given of one class.
@@ -135,13 +251,14 @@ async fn put_policy(
 )]
 async fn patch_class(
     State(editor): State<Editor>,
+    terms: Terms,
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
     let name = named(name)?;
     let change: ClassChange = change("class", &body::text(body, MAX_BODY).await?)?;
     editor
-        .turn()
+        .turn(terms)
         .await?
         .change_class(name, change)
         .await
@@ -171,12 +288,13 @@ async fn explain(State(editor): State<Editor>, body: Body) -> Result<Json<Explan
 )]
 async fn patch_set(
     State(editor): State<Editor>,
+    terms: Terms,
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
     let name = named(name)?;
     // Before the body is read, which may be as large as a policy: only one at a time is in memory.
-    let turn = editor.turn().await?;
+    let turn = editor.turn(terms).await?;
     let limit = usize::try_from(MAX_FILE_BYTES).unwrap_or(usize::MAX);
     let text = body::text(body, limit).await?;
     turn.edit(move |policy| set_change::changed(policy, &name, &change("set", &text)?))
@@ -191,9 +309,13 @@ async fn patch_set(
     request_body = RuleChange,
     responses((status = 200, description = "What is in force now.", body = Applied), ApiError)
 )]
-async fn post_rule(State(editor): State<Editor>, body: Body) -> Result<Json<Applied>, ApiError> {
+async fn post_rule(
+    State(editor): State<Editor>,
+    terms: Terms,
+    body: Body,
+) -> Result<Json<Applied>, ApiError> {
     let change = change("rule", &body::text(body, MAX_BODY).await?)?;
-    let turn = editor.turn().await?;
+    let turn = editor.turn(terms).await?;
     turn.edit(move |policy| rule_change::added(policy, &change))
         .await
         .map(Json)
@@ -209,12 +331,13 @@ async fn post_rule(State(editor): State<Editor>, body: Body) -> Result<Json<Appl
 )]
 async fn patch_rule(
     State(editor): State<Editor>,
+    terms: Terms,
     name: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Applied>, ApiError> {
     let name = named(name)?;
     let change = change("rule", &body::text(body, MAX_BODY).await?)?;
-    let turn = editor.turn().await?;
+    let turn = editor.turn(terms).await?;
     turn.edit(move |policy| rule_change::changed(policy, &name, &change))
         .await
         .map(Json)
@@ -229,10 +352,11 @@ async fn patch_rule(
 )]
 async fn delete_rule(
     State(editor): State<Editor>,
+    terms: Terms,
     name: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Applied>, ApiError> {
     let name = named(name)?;
-    let turn = editor.turn().await?;
+    let turn = editor.turn(terms).await?;
     turn.edit(move |policy| rule_change::removed(policy, &name))
         .await
         .map(Json)

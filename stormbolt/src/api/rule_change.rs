@@ -11,7 +11,11 @@ use super::documents::RuleChange;
 use super::edit::Edited;
 use super::names::unknown;
 use super::problem::ApiError;
+use crate::config::edit::{Edit, KeyChange, RulePlace};
 use crate::config::{self, Finding, PolicyError};
+
+/// Keys of which one takes the place of the other.
+const TAKES_PLACE: [(&str, &str); 2] = [("class", "action"), ("action", "class")];
 
 /// Puts a new rule at its place, by default behind all others.
 ///
@@ -42,7 +46,8 @@ pub(super) fn added(mut policy: Policy, change: &RuleChange) -> Result<Edited, A
     let place = place(rules, &name, change)?.unwrap_or(rules.len());
     policy.rules.insert(place, rule);
     warnings.extend(unreachable(&policy.rules, place));
-    Ok(edited(policy, place, warnings))
+    let edit = text_edit(&name, (None, Some(place)), change);
+    Ok(edited(policy, place, warnings, edit))
 }
 
 /// Changes the keys that `change` names in rule `name`, or its place, or both.
@@ -85,6 +90,7 @@ pub(super) fn changed(
     warnings.extend(unreachable(&policy.rules, place));
     Ok(Edited {
         policy: (!is_same).then_some(policy),
+        edit: Some(text_edit(name, (Some(position), Some(place)), change)),
         rule_position: Some(place + 1),
         warnings,
         ..Edited::default()
@@ -99,12 +105,65 @@ pub(super) fn changed(
 pub(super) fn removed(mut policy: Policy, name: &str) -> Result<Edited, ApiError> {
     let position = position(&policy.rules, name)?;
     policy.rules.remove(position);
-    Ok(edited(policy, position, Vec::new()))
+    let edit = text_edit(name, (Some(position), None), &RuleChange::default());
+    Ok(edited(policy, position, Vec::new(), edit))
 }
 
-fn edited(policy: Policy, place: usize, warnings: Vec<Finding>) -> Edited {
+/// How it is written into a policy file.
+fn text_edit(
+    name: &str,
+    (before, after): (Option<usize>, Option<usize>),
+    change: &RuleChange,
+) -> Edit {
+    let mut keys: Vec<KeyChange> = Vec::new();
+    for (one, other) in TAKES_PLACE {
+        if is_given(change, one) && !change.rule.contains_key(other) {
+            keys.push((other.to_owned(), None));
+        }
+    }
+    let given = change.rule.iter().map(|(key, value)| {
+        let value = Some(as_in_files(key, value)).filter(|value| !value.is_null());
+        (key.clone(), value)
+    });
+    keys.extend(given);
+    // As people write it: what it is called first, what it does last.
+    keys.sort_by_key(|(key, _)| match key.as_str() {
+        "name" => 0,
+        "class" | "action" => 2,
+        _ => 1,
+    });
+    Edit::Rule {
+        place: RulePlace {
+            name: name.to_owned(),
+            before,
+            after,
+        },
+        keys,
+    }
+}
+
+/// Numbers without quotes, as they stand in policy files.
+fn as_in_files(key: &str, value: &serde_json::Value) -> serde_json::Value {
+    if ["name", "class", "action"].contains(&key) {
+        return value.clone();
+    }
+    match value {
+        serde_json::Value::String(text) => match text.parse::<u16>() {
+            Ok(number) => number.into(),
+            Err(_) => value.clone(),
+        },
+        serde_json::Value::Array(list) => list.iter().map(|one| as_in_files(key, one)).collect(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Object(_) => value.clone(),
+    }
+}
+
+fn edited(policy: Policy, place: usize, warnings: Vec<Finding>, edit: Edit) -> Edited {
     Edited {
         policy: Some(policy),
+        edit: Some(edit),
         rule_position: Some(place + 1),
         warnings,
         ..Edited::default()
@@ -113,9 +172,8 @@ fn edited(policy: Policy, place: usize, warnings: Vec<Finding>) -> Edited {
 
 /// Sets and removes keys. A rule has a class or an action, so that one takes the place of the other.
 fn edit(keys: &mut Table, change: &RuleChange) -> Result<(), ApiError> {
-    let is_given = |key: &str| change.rule.get(key).is_some_and(|value| !value.is_null());
-    for (one, other) in [("class", "action"), ("action", "class")] {
-        if is_given(one) && !change.rule.contains_key(other) {
+    for (one, other) in TAKES_PLACE {
+        if is_given(change, one) && !change.rule.contains_key(other) {
             keys.remove(other);
         }
     }
@@ -131,6 +189,10 @@ fn edit(keys: &mut Table, change: &RuleChange) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+fn is_given(change: &RuleChange, key: &str) -> bool {
+    change.rule.get(key).is_some_and(|value| !value.is_null())
 }
 
 /// Reads a rule exactly as if it stood in the policy file.

@@ -10,6 +10,7 @@ use super::documents::SetChange;
 use super::edit::Edited;
 use super::names::unknown;
 use super::problem::ApiError;
+use crate::config::edit::Edit;
 use crate::config::{self, Finding};
 
 /// Adds and removes what `change` names in set `name`. Nothing is copied but that set.
@@ -72,6 +73,11 @@ pub(super) fn changed(
         policy: differs.then_some(policy),
         warnings,
         unchanged_prefixes: Some(unchanged),
+        edit: Some(Edit::Set {
+            name: name.to_owned(),
+            add: change.add.clone(),
+            remove: change.remove.clone(),
+        }),
         ..Edited::default()
     })
 }

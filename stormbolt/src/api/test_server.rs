@@ -13,7 +13,7 @@ use crate::daemon::{AccessOptions, Event, Options, RunError, TlsOptions, serve};
 
 /// A daemon on a thread of its own.
 pub(crate) struct Server {
-    _directory: TempDir,
+    directory: TempDir,
     pub(crate) socket: PathBuf,
     events: mpsc::Sender<Event>,
     thread: Option<JoinHandle<Result<(), RunError>>>,
@@ -35,6 +35,7 @@ impl Server {
             socket: socket.clone(),
             access: AccessOptions::default(),
             tls,
+            state: directory.path().join("state"),
         };
         let (events, received) = mpsc::channel(1);
         let (ready, is_ready) = std::sync::mpsc::channel();
@@ -50,11 +51,16 @@ impl Server {
         });
         is_ready.recv().unwrap();
         Self {
-            _directory: directory,
+            directory,
             socket,
             events,
             thread: Some(thread),
         }
+    }
+
+    /// The policy file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.directory.path().join("policy.toml")
     }
 
     pub(crate) fn client(&self) -> Client {

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::exit::{Exit, explained_finding};
+use super::changing::{Condition, warn};
+use super::exit::Exit;
 use super::output::Output;
-use crate::api::client::Client;
 use crate::api::documents::ClassChange;
 
 /// Changes one class.
@@ -26,8 +26,8 @@ enum Command {
 #[command(
     long_about = "Changes properties of a class while traffic flows; what is not named stays as \
         it is. The values are those of a policy file, and the whole policy is checked before \
-        anything changes.\n\nIt holds until the daemon ends: that starts with its own policy file \
-        again.",
+        anything changes.\n\n\
+        It outlives the daemon: it is written into the policy file that the daemon was started with.",
     after_long_help = "Example:\n  sudo stormbolt class set bulk --ceil 2Gbit --priority 6\n  \
         sudo stormbolt class set bulk --ceil capacity --cpus none"
 )]
@@ -38,6 +38,9 @@ pub(super) struct Set {
 
     #[command(flatten)]
     change: Change,
+
+    #[command(flatten)]
+    condition: Condition,
 }
 
 #[derive(Debug, clap::Args)]
@@ -69,7 +72,11 @@ struct Change {
 }
 
 pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow::Result<Exit> {
-    let Command::Set(Set { name, change }) = &args.command;
+    let Command::Set(Set {
+        name,
+        change,
+        condition,
+    }) = &args.command;
     let change = ClassChange {
         priority: change.priority,
         rate: change.rate.clone(),
@@ -78,11 +85,8 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
         weight: change.weight,
         cpus: change.cpus.clone(),
     };
-    let applied = Client::new(socket)?.patch_class(name, &change)?;
-    for warning in &applied.warnings {
-        let text = explained_finding(warning, output.style);
-        output.write_all(text.as_bytes())?;
-    }
+    let applied = condition.client(socket)?.patch_class(name, &change)?;
+    warn(&applied.warnings, output)?;
     writeln!(output, "applied, generation {}", applied.generation)?;
     Ok(Exit::Done)
 }

@@ -3,23 +3,29 @@
 
 mod access;
 mod apply;
+mod changing;
 mod check;
 mod class;
 mod completions;
 mod demo;
 mod detach;
+mod diff;
+mod differences;
 mod exit;
 mod explain;
 pub(crate) mod format;
 mod import;
+mod lasting;
 mod logging;
 mod man;
 mod openapi;
 pub(crate) mod output;
+mod policy_file;
 mod progress;
 mod rule;
 mod rule_keys;
 mod run;
+mod session;
 mod set;
 mod show;
 pub(crate) mod table;
@@ -56,7 +62,7 @@ pub use output::{Output, Style};
         stormbolt check policy.toml            find mistakes in a policy\n  \
         sudo stormbolt run -c policy.toml      attach, and keep running\n  \
         sudo stormbolt show classes --watch    see what the classes get\n\n\
-        Exit codes: 0 done, 1 failed, 2 usage, 69 daemon not reachable, 77 not permitted, \
+        Exit codes: 0 done, 1 failed (of `diff`: differs), 2 usage, 69 daemon not reachable, 77 not permitted, \
         78 invalid policy, 124 timed out.",
     disable_help_subcommand = true,
     propagate_version = true
@@ -78,6 +84,11 @@ enum Command {
     Run(run::Args),
     Check(check::Args),
     Apply(apply::Args),
+    Diff(diff::Args),
+    Confirm(lasting::ConfirmArgs),
+    Rollback(lasting::RollbackArgs),
+    Reload(lasting::ReloadArgs),
+    Export(lasting::ExportArgs),
     Show(show::Args),
     Class(class::Args),
     Explain(explain::Args),
@@ -122,6 +133,11 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(args, &cli.socket),
         Command::Check(args) => check::run(args, output),
         Command::Apply(args) => apply::run(args, &cli.socket, output),
+        Command::Diff(args) => diff::run(args, &cli.socket, output),
+        Command::Confirm(args) => lasting::confirm(args, &cli.socket, output),
+        Command::Rollback(args) => lasting::roll_back(args, &cli.socket, output),
+        Command::Reload(args) => lasting::reload(args, &cli.socket, output),
+        Command::Export(args) => lasting::export(args, &cli.socket, output),
         Command::Show(args) => show::run(args, &cli.socket, output),
         Command::Class(args) => class::run(args, &cli.socket, output),
         Command::Explain(args) => explain::run(args, &cli.socket, output),

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::exit::{Exit, explained_finding};
+use super::changing::{Condition, warn};
+use super::exit::Exit;
 use super::output::Output;
 use super::rule_keys::{Assignment, keys};
 use super::table::printable;
-use crate::api::client::Client;
 use crate::api::documents::{Applied, RuleChange};
 
 /// Adds, deletes, changes or moves one rule.
@@ -18,14 +18,17 @@ use crate::api::documents::{Applied, RuleChange};
     long_about = "Adds, deletes, changes or moves one rule of the policy in force while traffic flows. \
         Takes time in proportion to what changes, not to the policy. `stormbolt show rules` lists the \
         names; rules without one are called `rule 3` after the place that they had in the policy file.\n\n\
-        It holds until the daemon ends or another policy file is applied: the daemon starts with its \
-        own policy file again.",
+        \
+        It outlives the daemon: it is written into the policy file that the daemon was started with.",
     after_long_help = "Example:\n  sudo stormbolt rule add no-telnet --position 1 protocol=tcp dst-port=23 action=drop\n  \
         sudo stormbolt rule set no-telnet dst-port=23,2323\n  \
         sudo stormbolt rule move no-telnet --after web\n  \
         sudo stormbolt rule del no-telnet"
 )]
 pub(super) struct Args {
+    #[command(flatten)]
+    condition: Condition,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -53,8 +56,8 @@ const KEYS_HELP: &str = "Keys and values are those of `[[rule]]` in a policy fil
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Adds a rule to the policy in force while traffic flows: without a place, behind all \
-        others. The first rule that matches decides, so the place matters.\n\nIt holds until the daemon \
-        ends or another policy file is applied: the daemon starts with its own policy file again.",
+        others. The first rule that matches decides, so the place matters.\n\n\
+        It outlives the daemon: it is written into the policy file that the daemon was started with.",
     after_long_help = format!("{KEYS_HELP}\n\nExample:\n  \
         sudo stormbolt rule add no-telnet --position 1 protocol=tcp dst-port=23 action=drop\n  \
         sudo stormbolt rule add calls --before web src=@office protocol=udp dst-port=5060,16384-32767 class=calls")
@@ -75,8 +78,8 @@ struct Add {
 /// Deletes a rule.
 #[derive(Debug, clap::Args)]
 #[command(
-    long_about = "Deletes a rule from the policy in force while traffic flows.\n\nIt holds until the \
-        daemon ends or another policy file is applied: the daemon starts with its own policy file again.",
+    long_about = "Deletes a rule from the policy in force while traffic flows.\n\n\
+        It outlives the daemon: it is written into the policy file that the daemon was started with.",
     after_long_help = "Example:\n  sudo stormbolt rule del no-telnet\n  \
         sudo stormbolt rule del 'rule 3'"
 )]
@@ -92,8 +95,8 @@ struct Del {
     long_about = "Changes keys of a rule of the policy in force while traffic flows; those that are not \
         named stay as they are. A list that is given takes the place of the one before, `class` that of \
         `action` and the other way round. Its counters go on when only the \
-        class or action changes, and begin anew with another name or match.\n\nIt holds until the \
-        daemon ends or another policy file is applied: the daemon starts with its own policy file again.",
+        class or action changes, and begin anew with another name or match.\n\n\
+        It outlives the daemon: it is written into the policy file that the daemon was started with.",
     after_long_help = format!("{KEYS_HELP}\n\nExample:\n  sudo stormbolt rule set no-telnet dst-port=23,2323\n  \
         sudo stormbolt rule set calls class=bulk --unset src\n  \
         sudo stormbolt rule set 'rule 3' name=calls")
@@ -116,8 +119,8 @@ struct Set {
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Moves a rule of the policy in force while traffic flows: the first rule that matches \
-        decides.\n\nIt holds until the daemon ends or another policy file is applied: the daemon starts \
-        with its own policy file again.",
+        decides.\n\n\
+        It outlives the daemon: it is written into the policy file that the daemon was started with.",
     after_long_help = "Example:\n  sudo stormbolt rule move no-telnet --position 1\n  \
         sudo stormbolt rule move no-telnet --after web",
     group = clap::ArgGroup::new("where").required(true).args(["before", "after", "position"])
@@ -159,7 +162,7 @@ impl Place {
 }
 
 pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow::Result<Exit> {
-    let client = Client::new(socket)?;
+    let client = args.condition.client(socket)?;
     let (name, verb, applied) = match &args.command {
         Command::Add(Add {
             name,
@@ -207,10 +210,7 @@ fn report(
     applied: &Applied,
     output: &mut Output<'_>,
 ) -> anyhow::Result<Exit> {
-    for warning in &applied.warnings {
-        let text = explained_finding(warning, output.style);
-        output.write_all(text.as_bytes())?;
-    }
+    warn(&applied.warnings, output)?;
     if let Some(position) = applied.rule_position {
         let name = printable(name);
         writeln!(output, "rule {name} {verb} position {position}")?;

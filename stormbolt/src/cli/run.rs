@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::logging;
 use crate::apply::Engine;
 use crate::config::units::{TABLE_MEMORY, parse_size, write_size};
-use crate::daemon::{self, DEFAULT_BPFFS, DEFAULT_CONFIG, Options};
+use crate::daemon::{self, DEFAULT_BPFFS, DEFAULT_CONFIG, DEFAULT_STATE, Options};
 use crate::datapath::Pins;
 
 /// Runs the daemon in the foreground.
@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// The policy file.
     #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
     config: PathBuf,
+    /// Where the policies that were in force are kept.
+    #[arg(long, value_name = "FOLDER", default_value = DEFAULT_STATE)]
+    state: PathBuf,
     /// Memory that the compiled rules and sets of one policy may take, such as 64MiB: up to 256MiB,
     /// rounded up to a power of two. Twice as much
     /// is taken from the kernel, for a policy is prepared beside the one in force. Without it, `memory`
@@ -64,6 +67,7 @@ pub(super) fn run(args: &Args, socket: &Path) -> anyhow::Result<Exit> {
         socket: socket.to_owned(),
         access: args.access.options(),
         tls: args.access.tls(),
+        state: args.state.clone(),
     };
     let asked = args.table_memory;
     // Nobody outside may know which flows share a slot.

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::apply::changed_set;
-use super::exit::{Exit, explained_finding};
+use super::changing::{Condition, warn};
+use super::exit::Exit;
 use super::format::counted;
 use super::output::Output;
-use crate::api::client::Client;
 use crate::api::documents::{Applied, SetChange};
 use crate::config::{self, PrefixFileError};
 
@@ -33,8 +33,8 @@ enum Command {
 #[command(
     long_about = "Adds prefixes to a set of the policy in force while traffic flows, all of them or \
         none. Nothing but the set is read and compiled again. Prefixes that are in the \
-        set already do no harm.\n\nIt holds until the daemon ends or another policy file is applied: \
-        the daemon starts with its own policy file again, and `apply` puts the set there as the file has it.",
+        set already do no harm.\n\n\
+        It outlives the daemon: it is written into the policy file that the daemon was started with.",
     after_long_help = "Example:\n  sudo stormbolt set add blocked 192.0.2.0/24 2001:db8::1\n  \
         sudo stormbolt set add blocked --file feed.txt      one prefix or address a line\n  \
         curl -s https://example.net/feed | sudo stormbolt set add blocked --file /dev/stdin"
@@ -50,8 +50,8 @@ struct Add {
     long_about = "Deletes prefixes from a set of the policy in force while traffic flows, all of them \
         or none. A prefix is deleted as it stands in the set: deleting 192.0.2.7 does not cut a hole into \
         192.0.2.0/24, and deleting that leaves 192.0.2.7 where it is there on its own. Prefixes that are \
-        not in the set do no harm.\n\nIt holds until the daemon ends or another policy file is applied: \
-        the daemon starts with its own policy file again, and `apply` puts the set there as the file has it.",
+        not in the set do no harm.\n\n\
+        It outlives the daemon: it is written into the policy file that the daemon was started with.",
     after_long_help = "Example:\n  sudo stormbolt set del blocked 192.0.2.0/24\n  \
         sudo stormbolt set del blocked --file expired.txt   one prefix or address a line"
 )]
@@ -73,6 +73,9 @@ struct Given {
     /// A file with more of them, one a line; `#` begins a comment.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+
+    #[command(flatten)]
+    condition: Condition,
 }
 
 pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow::Result<Exit> {
@@ -87,11 +90,11 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
     } else {
         &mut change.remove
     }) = prefixes;
-    let applied = Client::new(socket)?.patch_set(&given.name, &change)?;
-    for warning in &applied.warnings {
-        let text = explained_finding(warning, output.style);
-        output.write_all(text.as_bytes())?;
-    }
+    let applied = given
+        .condition
+        .client(socket)?
+        .patch_set(&given.name, &change)?;
+    warn(&applied.warnings, output)?;
     report(&applied, is_add, output)?;
     Ok(Exit::Done)
 }

@@ -171,6 +171,7 @@ fn every_kind_of_error_has_its_exit_code() {
         let problem = Problem {
             version: DOCUMENT_VERSION,
             error: "no".to_owned(),
+            generation: None,
             findings: Vec::new(),
         };
         ClientError::Problem { status, problem }
@@ -287,6 +288,7 @@ fn a_refused_change_is_explained_without_places_that_the_user_has_not_written() 
     let problem = Problem {
         version: DOCUMENT_VERSION,
         error: "class `a` cannot be changed so: 1 error".to_owned(),
+        generation: None,
         findings: vec![finding],
     };
     let error = ClientError::Problem {
@@ -329,7 +331,8 @@ fn commands_change_what_the_next_ones_show() {
     let file = policy_file(POLICY);
     let path = file.path().to_str().unwrap();
     let done = on_server(&["apply", "--dry-run", path]);
-    let expected = "valid, nothing applied: generation 2 stays in force\n";
+    let expected = "~ class bulk: ceil 700Mbit → 800Mbit\n~ class bulk: weight 5 → 1\n\
+        valid, nothing applied: generation 2 stays in force\n";
     assert_eq!(done, (Exit::Done, expected.to_owned()));
     let done = on_server(&["apply", path]);
     assert_eq!(done, (Exit::Done, "applied, generation 3\n".to_owned()));
@@ -348,6 +351,7 @@ fn commands_change_what_the_next_ones_show() {
 
 pub(super) fn status() -> Status {
     Status {
+        confirm_within_seconds: None,
         version: DOCUMENT_VERSION,
         daemon_version: "0.1.0".to_owned(),
         pid: 4242,

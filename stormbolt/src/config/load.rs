@@ -71,6 +71,15 @@ pub fn parse(name: &str, text: &str) -> Result<Loaded, PolicyError> {
     read(name, text, SetFiles::Refused)
 }
 
+/// Like [`parse`], with the files that sets name relative to `folder`.
+///
+/// # Errors
+///
+/// As there, and when such a file cannot be read or is not valid.
+pub fn parse_in(folder: &Path, name: &str, text: &str) -> Result<Loaded, PolicyError> {
+    read(name, text, SetFiles::In(folder))
+}
+
 /// Reads a policy file and the files that its sets name, and checks them; also returns the text of
 /// the policy file.
 ///

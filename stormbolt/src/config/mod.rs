@@ -8,7 +8,9 @@
 
 mod check;
 mod diagnostic;
+mod difference;
 mod document;
+pub(crate) mod edit;
 mod export;
 mod fields;
 mod load;
@@ -28,8 +30,9 @@ pub mod words;
 mod tests;
 
 pub use diagnostic::{Finding, Label, PolicyError, Problem, Report, Severity};
+pub(crate) use difference::{Changed, Difference, differences};
 pub use export::{rule_to_toml, to_toml};
-pub use load::{LoadError, Loaded, MAX_FILE_BYTES, load, parse};
+pub use load::{LoadError, Loaded, MAX_FILE_BYTES, load, parse, parse_in};
 pub use one_rule::parse_rule;
 pub use prefix_list::{PrefixFileError, PrefixList, load_prefixes, parse_prefixes};
 pub use render::render;

@@ -15,6 +15,7 @@ async fn the_service_manager_hears_of_the_start_of_reloads_of_life_and_of_the_en
         config: directory.path().join("policy.toml"),
         socket: directory.path().join("socket"),
         access: crate::daemon::AccessOptions::default(),
+        state: directory.path().join("state"),
         tls: None,
     };
     fs::write(&options.config, POLICY).unwrap();

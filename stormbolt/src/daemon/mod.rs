@@ -35,7 +35,7 @@ pub use error::RunError;
 pub(crate) use machine::given_up;
 pub use machine::{BoxedError, Machine};
 pub use peers::{Access, AccessError, AccessOptions, Who};
-pub use process::{DEFAULT_BPFFS, DEFAULT_CONFIG, DEFAULT_SOCKET, run};
+pub use process::{DEFAULT_BPFFS, DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE, run};
 pub use running::Running;
 pub use serve::{Event, Milestone, Options, TlsOptions, serve};
 pub use socket::SocketError;

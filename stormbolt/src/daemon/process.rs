@@ -13,6 +13,8 @@ use super::{privileges, service_manager, signals};
 
 /// Where the policy file is looked for.
 pub const DEFAULT_CONFIG: &str = "/etc/stormbolt/stormbolt.toml";
+/// Where policies are kept.
+pub const DEFAULT_STATE: &str = "/var/lib/stormbolt";
 /// Where the API listens.
 pub const DEFAULT_SOCKET: &str = "/run/stormbolt/stormbolt.sock";
 /// Where what outlives the daemon is pinned.

@@ -20,12 +20,29 @@ const MAX_SOURCE: usize = 4096;
 /// How often it is looked for notices that have come up since a policy was put into force.
 const NOTICES_EVERY: Nanoseconds = Nanoseconds::from_millis(1_000);
 
+/// What a machine has been started with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Begun {
+    /// Where the policy came from.
+    pub(super) source: String,
+    /// Its generation; nothing: what the machine says.
+    pub(super) generation: Option<u32>,
+    /// Why policies are not kept.
+    pub(super) trouble: Option<String>,
+}
+
 /// A machine that runs; owned by the worker's thread.
 pub struct Running {
     machine: Box<dyn Machine>,
     prober: Prober,
     activity: Activity,
     source: String,
+    /// Of the policy in force.
+    generation: u32,
+    /// What is wrong with keeping policies.
+    trouble: Option<String>,
+    /// When the policy in force is undone, if it waits to be confirmed.
+    unconfirmed: Option<Nanoseconds>,
     started: Nanoseconds,
     ticks: u64,
     last_tick: Nanoseconds,
@@ -36,13 +53,16 @@ pub struct Running {
 }
 
 impl Running {
-    /// Takes over a machine that has just been started with the policy out of `source`.
-    pub(super) fn new(machine: Box<dyn Machine>, source: &str, activity: Activity) -> Self {
+    /// Takes over a machine that has just been started.
+    pub(super) fn new(machine: Box<dyn Machine>, begun: Begun, activity: Activity) -> Self {
         let mut running = Self {
+            generation: begun.generation.unwrap_or_else(|| machine.generation()),
+            trouble: begun.trouble,
+            unconfirmed: None,
             machine,
             prober: Prober::default(),
             activity,
-            source: printable(source),
+            source: printable(&begun.source),
             started: clock::now(),
             ticks: 0,
             last_tick: Nanoseconds(0),
@@ -53,13 +73,28 @@ impl Running {
         running
     }
 
+    /// Generation of the policy in force, which goes on from one daemon to the next.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Where the policy in force came from.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// When the policy in force is undone, if it waits to be confirmed.
+    pub(crate) fn set_unconfirmed(&mut self, until: Option<Nanoseconds>) {
+        self.unconfirmed = until;
+    }
+
     /// What the machine says about itself.
     pub fn machine(&self) -> &dyn Machine {
         self.machine.as_ref()
     }
 
     /// Puts a policy into force, unless `cancel` says that nobody waits for it any more. `source` says
-    /// where it came from: a path, or `api`.
+    /// where it came from: a path, or `api`; `generation` is what it gets, else what the machine says.
     ///
     /// # Errors
     ///
@@ -68,6 +103,7 @@ impl Running {
         &mut self,
         policy: Policy,
         source: &str,
+        generation: Option<u32>,
         cancel: &Cancel,
     ) -> Result<u32, BoxedError> {
         let source = printable(source);
@@ -81,13 +117,14 @@ impl Running {
         };
         drop(watch);
         match result {
-            Ok(generation) => {
+            Ok(of_machine) => {
                 self.source = source;
+                self.generation = generation.unwrap_or(of_machine);
                 self.go_over();
-                Ok(generation)
+                Ok(self.generation)
             }
             Err(error) => {
-                let (generation, reason) = (self.machine.generation(), with_causes(error.as_ref()));
+                let (generation, reason) = (self.generation, with_causes(error.as_ref()));
                 tracing::warn!(
                     generation,
                     policy_source = %source,
@@ -104,7 +141,9 @@ impl Running {
     ///
     /// When the packet cannot be asked about.
     pub fn explain(&mut self, asked: &Asked) -> Result<Explanation, ExplainError> {
-        self.machine.explain(asked, clock::now())
+        let mut answer = self.machine.explain(asked, clock::now())?;
+        answer.generation = self.generation;
+        Ok(answer)
     }
 
     /// The status document.
@@ -115,7 +154,7 @@ impl Running {
             daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_seconds: clock::now().since(self.started).0 / 1_000_000_000,
-            generation: self.machine.generation(),
+            generation: self.generation,
             policy_source: self.source.clone(),
             interval_milliseconds: policy.interval.0 / 1_000_000,
             ticks: self.ticks,
@@ -123,6 +162,9 @@ impl Running {
             interface_count: policy.interfaces.len(),
             class_count: policy.classes.len(),
             rule_count: policy.rules.len(),
+            confirm_within_seconds: self
+                .unconfirmed
+                .map(|until| until.since(clock::now()).0 / 1_000_000_000),
             notices: self.notices(),
         }
     }
@@ -181,11 +223,12 @@ impl Running {
     fn notices(&self) -> Vec<String> {
         let mut notices = self.machine.notices();
         notices.extend(self.prober.notices());
+        notices.extend(self.trouble.clone());
         notices
     }
 
     fn log_policy(&mut self) {
-        let (generation, source) = (self.machine.generation(), &self.source);
+        let (generation, source) = (self.generation, &self.source);
         tracing::info!(generation, policy_source = %source, "generation {generation} in force, from {source}");
         service_manager::tell_status(&format!("generation {generation} in force, from {source}"));
         self.log_attached();

@@ -13,16 +13,18 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::activity::Activity;
+use super::clock;
 use super::error::RunError;
 use super::links;
 use super::machine::{BoxedError, Machine, given_up};
 use super::peers::{Access, AccessOptions};
 use super::privileges;
 use super::pulse::Pulse;
+use super::running::Begun;
 use super::socket::listen_at;
 use super::worker::Worker;
 use crate::api::{Door, Editor, ServerError, router, serve_connections};
-use crate::config;
+use crate::state::Ledger;
 
 /// What the daemon is told on its command line.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ pub struct Options {
     pub config: PathBuf,
     /// Where the API listens.
     pub socket: PathBuf,
+    /// Where policies are kept.
+    pub state: PathBuf,
     /// Who may use it there.
     pub access: AccessOptions,
     /// Where it listens beside that, if it does.
@@ -90,8 +94,9 @@ where
     F: FnOnce(Policy, &mut dyn Watch) -> Result<M, BoxedError> + Send + 'static,
     M: Machine + 'static,
 {
-    let (loaded, _text) = config::load(&options.config)?;
-    for line in loaded.warnings.render(false).lines() {
+    let mut ledger = Ledger::open(&options.config, &options.state);
+    let beginning = ledger.begin()?;
+    for line in &beginning.warnings {
         tracing::warn!("{line}");
     }
     let access = Access::find(&options.access)?;
@@ -102,17 +107,24 @@ where
         .as_ref()
         .map(|tls| Door::tls(tls.address, &tls.certificate, &tls.key, &tls.tokens));
     let tls_door = tls_door.transpose()?;
-    let source = options.config.display().to_string();
+    let begun = Begun {
+        source: beginning.source.clone(),
+        generation: Some(beginning.generation),
+        trouble: ledger.trouble().map(str::to_owned),
+    };
     let activity = Activity::default();
-    let starting = Worker::start(source, activity.clone(), move |watch| {
-        start(loaded.policy, watch)
-    });
+    let policy = beginning.policy.clone();
+    let starting = Worker::start(begun, activity.clone(), move |watch| start(policy, watch));
     let Some((mut worker, reload_wanted)) = started(starting, &activity, &mut events).await? else {
         tracing::info!("stopped before it was ready");
         return Ok(());
     };
 
-    let editor = Editor::new(worker.handle());
+    for line in ledger.begun(&beginning, clock::unix_seconds()) {
+        tracing::warn!("{line}");
+    }
+    drop(beginning);
+    let editor = Editor::keeping(worker.handle(), ledger, options.config.clone());
     let listener = UnixListener::from_std(listener).map_err(RunError::Runtime)?;
     tracing::info!("listening on {}", options.socket.display());
     let (stop, stopped) = oneshot::channel::<()>();
@@ -130,6 +142,8 @@ where
         }
     };
     let mut server = Box::pin(async { try_join(unix, tls).await.map(|_| ()) });
+    let undoing = editor.clone();
+    let mut undoing = Box::pin(undoing.undo_unconfirmed());
     let mut reloads = JoinSet::new();
     let mut links = JoinSet::new();
     links.spawn(links::follow(worker.handle()));
@@ -142,6 +156,7 @@ where
     let ended = loop {
         tokio::select! {
             ended = &mut server => break ended,
+            never = &mut undoing => match never {},
             () = worker.ended() => break Err(ServerError::Panicked),
             Some(reloaded) = reloads.join_next() => match reloaded {
                 Err(error) if error.is_panic() => break Err(ServerError::Panicked),

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::fake::{POLICY, Traces};
+use super::running::Begun;
 use super::worker::Worker;
 use super::{AccessOptions, Activity, Event, Milestone, Options, RunError, Unanswered, serve};
 use crate::api::Editor;
@@ -36,6 +37,7 @@ impl Daemon {
             socket: directory.path().join("run/socket"),
             access: AccessOptions::default(),
             tls: None,
+            state: directory.path().join("state"),
         };
         let traces = Traces::default();
         let (events, received) = mpsc::channel(1);
@@ -138,7 +140,7 @@ async fn a_reload_of_a_file_that_cannot_be_used_changes_nothing_and_says_why() {
         ),
         (
             POLICY.replace("eth0", "absent"),
-            "cannot apply the policy: there is no interface",
+            "this machine cannot run the policy: there is no interface",
         ),
     ] {
         fs::write(file.path(), text).unwrap();
@@ -187,6 +189,7 @@ async fn a_machine_that_does_not_start_ends_the_daemon_with_its_reason() {
         socket: directory.path().join("socket"),
         access: AccessOptions::default(),
         tls: None,
+        state: directory.path().join("state"),
     };
     let (_events, received) = mpsc::channel(1);
     let start = |_, _: &mut dyn Watch| -> Result<super::fake::FakeMachine, super::BoxedError> {
@@ -207,6 +210,7 @@ async fn a_daemon_that_is_stopped_while_it_starts_gives_up_and_ends_well() {
         socket: directory.path().join("socket"),
         access: AccessOptions::default(),
         tls: None,
+        state: directory.path().join("state"),
     };
     let (events, received) = mpsc::channel(1);
     let (begun, has_begun) = tokio::sync::oneshot::channel();
@@ -225,7 +229,7 @@ async fn a_daemon_that_is_stopped_while_it_starts_gives_up_and_ends_well() {
 async fn worker(traces: &Traces) -> Worker {
     let policy = config::parse("test", POLICY).unwrap().policy;
     let traces = traces.clone();
-    Worker::start("test".to_owned(), Activity::default(), move |watch| {
+    Worker::start(Begun::default(), Activity::default(), move |watch| {
         traces.start(policy, watch)
     })
     .await

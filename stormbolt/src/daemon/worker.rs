@@ -13,7 +13,7 @@ use super::activity::{Activity, Cancel};
 use super::clock;
 use super::error::RunError;
 use super::machine::{BoxedError, Machine};
-use super::running::Running;
+use super::running::{Begun, Running};
 use super::schedule::Schedule;
 
 /// Jobs that wait at most; more are refused at once.
@@ -61,7 +61,7 @@ impl Worker {
     ///
     /// What `start` returned, or that it panicked.
     pub(super) async fn start<F, M>(
-        source: String,
+        begun: Begun,
         activity: Activity,
         start: F,
     ) -> Result<Self, RunError>
@@ -82,7 +82,7 @@ impl Worker {
             let _end = end;
             let machine = start(&mut of_machine.begin(0, 0, &Cancel::default()));
             let running = match machine {
-                Ok(machine) => Running::new(Box::new(machine), &source, of_machine),
+                Ok(machine) => Running::new(Box::new(machine), begun, of_machine),
                 Err(error) => {
                     drop(started.send(Err(error)));
                     return;

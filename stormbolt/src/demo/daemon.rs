@@ -40,7 +40,9 @@ impl Daemon {
             .arg(&socket)
             // The demo leaves nothing behind, whatever ends it.
             .args(["run", "--no-pins", "--config"])
-            .arg(&file);
+            .arg(&file)
+            .arg("--state")
+            .arg(folder.path().join("state"));
         command.stdout(log.try_clone()?).stderr(log);
         // Ctrl-C goes to a whole process group; the demo ends the daemon itself.
         command.process_group(0);

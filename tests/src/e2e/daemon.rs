@@ -86,7 +86,9 @@ impl Daemon {
         command.arg("--socket").arg(folder.join("socket"));
         command
             .args(["run", "--config"])
-            .arg(folder.join("policy.toml"));
+            .arg(folder.join("policy.toml"))
+            .arg("--state")
+            .arg(folder.join("state"));
         command.arg("--bpffs").arg(bpffs_of(folder));
         command
     }

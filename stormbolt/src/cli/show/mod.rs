@@ -2,6 +2,7 @@
 
 mod classes;
 mod cpus;
+mod history;
 mod interfaces;
 mod rules;
 mod sets;
@@ -21,7 +22,7 @@ use serde::de::DeserializeOwned;
 use super::exit::Exit;
 use super::output::{Format, Output, Style};
 use crate::api::client::Client;
-use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Sets, Sources, Status};
+use crate::api::documents::{Classes, Cpus, History, Interfaces, Rules, Sets, Sources, Status};
 
 /// Shows what the daemon does and sees.
 #[derive(Debug, clap::Args)]
@@ -73,6 +74,10 @@ enum Subject {
     /// The CPUs: where packets arrive, and where they are steered to.
     #[command(after_long_help = "Example:\n  sudo stormbolt show cpus --watch")]
     Cpus(How),
+
+    /// The policies that were in force, for `rollback`; the latest first.
+    #[command(after_long_help = "Example:\n  sudo stormbolt show history")]
+    History(How),
 }
 
 #[derive(Debug, clap::Args)]
@@ -108,6 +113,7 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
         Subject::Sets(how) => show::<Sets>(how, &client, output),
         Subject::Sources(how) => show::<Sources>(how, &client, output),
         Subject::Cpus(how) => show::<Cpus>(how, &client, output),
+        Subject::History(how) => show::<History>(how, &client, output),
     }?;
     Ok(Exit::Done)
 }
