@@ -11,3 +11,4 @@ pub mod datapath;
 pub mod demo;
 pub mod explain;
 pub mod lab;
+pub mod telemetry;

@@ -168,7 +168,16 @@ impl Client {
     ///
     /// See [`ClientError`].
     pub fn policy(&self) -> Result<String, ClientError> {
-        let answer = self.ask(Method::GET, "/v1/policy", String::new(), self.timeout);
+        self.text("/v1/policy")
+    }
+
+    /// Gets the text at `path`, `/metrics` for example.
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub fn text(&self, path: &str) -> Result<String, ClientError> {
+        let answer = self.ask(Method::GET, path, String::new(), self.timeout);
         String::from_utf8(self.block_on(answer)?.into())
             .map_err(|error| ClientError::Answer(error.to_string()))
     }

@@ -17,6 +17,7 @@ use super::explanation::Explanation;
 use super::problem::ApiError;
 use super::question::{asked, unexplained};
 use super::sets::sets;
+use super::telemetry;
 use super::{rule_change, set_change};
 use crate::config::{MAX_FILE_BYTES, to_toml};
 use crate::daemon::Running;
@@ -66,13 +67,14 @@ pub fn router(editor: Editor) -> Router {
         .route("/v1/classes/{name}", patch(patch_class))
         .route("/v1/explain", post(explain))
         .route("/v1/sets/{name}", patch(patch_set))
+        .merge(telemetry::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(editor)
 }
 
 /// Answers GET with what `read` finds on the machine's thread.
-fn document<T>(read: fn(&Running) -> T) -> MethodRouter<Editor>
+pub(super) fn document<T>(read: fn(&Running) -> T) -> MethodRouter<Editor>
 where
     T: Serialize + Send + 'static,
 {

@@ -5,6 +5,7 @@
 //! whole under one generation number; on any error the policy in force stays in force.
 
 mod baselines;
+mod counted;
 mod describe;
 mod engine;
 mod error;
@@ -19,6 +20,7 @@ mod plan;
 mod rule_numbers;
 mod sources;
 mod table_sizes;
+mod tables;
 mod views;
 
 pub use engine::Engine;

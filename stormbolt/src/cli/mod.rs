@@ -9,6 +9,7 @@ mod explain;
 pub(crate) mod format;
 mod import;
 mod logging;
+mod metrics;
 pub(crate) mod output;
 mod progress;
 mod rule;
@@ -17,6 +18,7 @@ mod run;
 mod set;
 mod show;
 pub(crate) mod table;
+mod top;
 
 #[cfg(test)]
 mod edit_tests;
@@ -71,6 +73,8 @@ enum Command {
     Check(check::Args),
     Apply(apply::Args),
     Show(show::Args),
+    Top(top::Args),
+    Metrics(metrics::Args),
     Class(class::Args),
     Explain(explain::Args),
     Rule(rule::Args),
@@ -110,6 +114,8 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Check(args) => check::run(args, output),
         Command::Apply(args) => apply::run(args, &cli.socket, output),
         Command::Show(args) => show::run(args, &cli.socket, output),
+        Command::Top(args) => top::run(args, &cli.socket, output),
+        Command::Metrics(args) => metrics::run(args, &cli.socket, output),
         Command::Class(args) => class::run(args, &cli.socket, output),
         Command::Explain(args) => explain::run(args, &cli.socket, output),
         Command::Rule(args) => rule::run(args, &cli.socket, output),

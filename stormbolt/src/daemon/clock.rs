@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 use stormbolt_control::units::Nanoseconds;
 
@@ -10,4 +11,9 @@ pub(crate) fn now() -> Nanoseconds {
     // Every Linux has CLOCK_MONOTONIC, and it counts up from zero at boot.
     let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from);
     Nanoseconds(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Reads the clock on the wall, which may jump: for people, not for spans of time.
+pub(crate) fn wall() -> Timestamp {
+    Timestamp::now()
 }

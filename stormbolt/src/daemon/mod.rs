@@ -13,6 +13,7 @@ mod probe;
 mod process;
 mod running;
 mod schedule;
+mod seldom;
 mod serve;
 mod signals;
 mod socket;

@@ -10,12 +10,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::activity::Activity;
+use super::clock;
 use super::error::RunError;
 use super::machine::{BoxedError, Machine, given_up};
 use super::socket::listen_at;
 use super::worker::Worker;
-use crate::api::{Editor, ServerError, router, serve_connections};
+use crate::api::{Editor, ReloadError, ServerError, router, serve_connections};
+use crate::causes::with_causes;
 use crate::config;
+use crate::telemetry::Kind;
 
 /// What the daemon is told on its command line.
 #[derive(Clone, Debug)]
@@ -150,9 +153,16 @@ async fn reload(editor: Editor, config: PathBuf) {
         for line in error.lines() {
             tracing::warn!("{line}");
         }
-        tracing::warn!(
+        let message = format!(
             "{} not loaded, the old policy stays in force",
             config.display()
         );
+        tracing::warn!("{message}");
+        // What the machine refuses, its thread tells.
+        if !matches!(error, ReloadError::Apply(_)) {
+            let message = format!("{message}: {}", with_causes(&error));
+            let journal = editor.handle().journal();
+            journal.record(clock::wall(), Kind::PolicyRefused, &message);
+        }
     }
 }

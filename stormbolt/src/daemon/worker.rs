@@ -15,6 +15,7 @@ use super::error::RunError;
 use super::machine::{BoxedError, Machine};
 use super::running::Running;
 use super::schedule::Schedule;
+use crate::telemetry::Journal;
 
 /// Jobs that wait at most; more are refused at once.
 const MAX_WAITING: usize = 64;
@@ -39,12 +40,14 @@ pub enum Unanswered {
 pub struct Handle {
     jobs: SyncSender<Job>,
     activity: Activity,
+    journal: Journal,
 }
 
 /// The thread. Dropping it stops the machine and waits until everything is detached.
 pub(super) struct Worker {
     jobs: SyncSender<Job>,
     activity: Activity,
+    journal: Journal,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     /// Resolves when the thread ends, for whatever reason.
@@ -73,12 +76,14 @@ impl Worker {
         let (end, ended) = oneshot::channel::<()>();
         let stopped = Arc::clone(&stop);
         let of_machine = activity.clone();
+        let journal = Journal::default();
+        let its_journal = journal.clone();
         let body = move || {
             // Dropped last, so that whoever waits for the end finds everything detached.
             let _end = end;
             let machine = start(&mut of_machine.begin(0, 0, &Cancel::default()));
             let running = match machine {
-                Ok(machine) => Running::new(Box::new(machine), &source, of_machine),
+                Ok(machine) => Running::new(Box::new(machine), &source, of_machine, its_journal),
                 Err(error) => {
                     drop(started.send(Err(error)));
                     return;
@@ -94,6 +99,7 @@ impl Worker {
         let worker = Self {
             jobs,
             activity,
+            journal,
             stop,
             thread: Some(thread),
             ended,
@@ -110,6 +116,7 @@ impl Worker {
         Handle {
             jobs: self.jobs.clone(),
             activity: self.activity.clone(),
+            journal: self.journal.clone(),
         }
     }
 
@@ -122,6 +129,7 @@ impl Worker {
     /// Lets the machine give up what takes long: it will be stopped.
     pub(super) fn give_up(&self) {
         self.activity.stop();
+        self.journal.close();
     }
 
     /// Stops the machine and waits until everything is detached.
@@ -157,6 +165,11 @@ impl Handle {
     /// What the machine's thread is busy with. Does not wait for it.
     pub fn activity(&self) -> &Activity {
         &self.activity
+    }
+
+    /// What has happened so far.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Lets the machine's thread do `job` between two ticks and returns its result.
@@ -199,7 +212,7 @@ fn work(mut running: Running, jobs: &Receiver<Job>, stop: &AtomicBool) {
         // Ticks come first; the next one is always ahead, so jobs get their turn as well.
         if schedule.is_due(now) {
             let end = running.tick(now);
-            schedule.advance(end);
+            running.missed(schedule.advance(end));
         }
         match jobs.recv_timeout(schedule.wait(clock::now())) {
             Ok(job) => {

@@ -47,6 +47,8 @@ pub struct Datapath {
     pub(super) flow_window: u64,
     pub(super) blocks: u32,
     pub(super) cells: CellLayout,
+    /// Lines of the sources' buckets.
+    pub(super) source_lines: u32,
     pub(super) templates: Templates,
 }
 
@@ -177,6 +179,7 @@ impl Datapath {
             flow_seed: if sizes.flows == 0 { 0 } else { hash_seed | 1 },
             blocks,
             cells: sizes.cells,
+            source_lines,
             templates: Templates::of(object::data_path())?,
             ebpf,
         })
