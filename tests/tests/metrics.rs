@@ -19,9 +19,11 @@ struct Metrics(Vec<Sample>);
 
 impl Metrics {
     fn scrape(daemon: &Daemon) -> Self {
-        let text = daemon.client().text("/metrics").unwrap();
+        let text = daemon.client().text("/metrics");
+        let text = text.expect("the daemon answers");
         let lines = text.lines().map(|line| Ok(line.to_owned()));
-        Self(Scrape::parse(lines).unwrap().samples)
+        let scrape = Scrape::parse(lines).expect("the text is an exposition");
+        Self(scrape.samples)
     }
 
     /// The value of the one sample with these labels.

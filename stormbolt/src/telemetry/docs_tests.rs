@@ -82,23 +82,14 @@ fn every_panel_asks_the_data_source_that_is_chosen() {
 
 /// All queries below a value.
 fn collect(value: &serde_json::Value, queries: &mut Vec<String>) {
-    match value {
-        serde_json::Value::Object(fields) => {
-            for (key, value) in fields {
-                match value {
-                    serde_json::Value::String(text) if key == "expr" || key == "definition" => {
-                        queries.push(text.clone());
-                    }
-                    value => collect(value, queries),
-                }
-            }
+    if let Some(fields) = value.as_object() {
+        for (key, value) in fields {
+            let is_query = key == "expr" || key == "definition";
+            queries.extend(value.as_str().filter(|_| is_query).map(str::to_owned));
+            collect(value, queries);
         }
-        serde_json::Value::Array(values) => {
-            values.iter().for_each(|value| collect(value, queries));
-        }
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::String(_) => {}
+    }
+    for value in value.as_array().into_iter().flatten() {
+        collect(value, queries);
     }
 }

@@ -1,15 +1,16 @@
 //! Metrics of the daemon and its controller.
 
-use super::family::{Family, counter, gauge, histogram, info, seconds};
+use super::family::{Family, counter, gauge, histogram, seconds};
 
 const MILLI: f64 = 1e3;
 const NANO: f64 = 1e9;
 
 pub(super) const FAMILIES: &[Family] = &[
-    info(
-        "build",
+    gauge(
+        "build_info",
+        None,
         &["version"],
-        "Version of the daemon.",
+        "1, with the version of the daemon.",
         |snapshot, samples| samples.add(&[&snapshot.status.daemon_version], true),
     ),
     gauge(

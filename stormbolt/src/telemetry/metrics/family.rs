@@ -23,13 +23,13 @@ pub(super) struct Family {
     samples: fn(&Snapshot, &mut Samples<'_>) -> fmt::Result,
 }
 
-/// What can be done with the values.
+/// What can be done with the values. OpenMetrics has further kinds, which the format before it does not know: the textfile
+/// collector of the node exporter would refuse them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
     Gauge,
     Histogram,
-    Info,
 }
 
 /// Where the samples of a family go.
@@ -95,26 +95,12 @@ pub(super) const fn histogram(
     }
 }
 
-/// Words in labels.
-pub(super) const fn info(
-    name: &'static str,
-    labels: &'static [&'static str],
-    help: &'static str,
-    samples: Collect,
-) -> Family {
-    Family {
-        kind: Kind::Info,
-        ..counter(name, None, labels, help, samples)
-    }
-}
-
 impl Family {
     /// The name that queries have, but for the prefix.
     pub(super) fn sample_name(&self) -> String {
         let unit = self.unit.map(|unit| format!("_{unit}"));
         let suffix = match self.kind {
             Kind::Counter => "_total",
-            Kind::Info => "_info",
             Kind::Gauge | Kind::Histogram => "",
         };
         format!("{}{}{suffix}", self.name, unit.unwrap_or_default())
@@ -131,7 +117,6 @@ impl Family {
             Kind::Counter => MetricType::Counter,
             Kind::Gauge => MetricType::Gauge,
             Kind::Histogram => MetricType::Histogram,
-            Kind::Info => MetricType::Info,
         };
         let encoder =
             encoder.encode_descriptor(self.name, self.help, unit.as_ref(), metric_type)?;
@@ -151,7 +136,6 @@ impl Kind {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
             Self::Histogram => "histogram",
-            Self::Info => "info",
         }
     }
 }
@@ -169,9 +153,6 @@ impl Samples<'_> {
         let Some(encoder) = &mut self.encoder else {
             return Ok(());
         };
-        if kind == Kind::Info {
-            return encoder.encode_info(&pairs);
-        }
         if pairs.is_empty() {
             return write(encoder, kind, value);
         }

@@ -32,7 +32,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 pub struct Described {
     /// The name that queries have.
     pub name: String,
-    /// `counter`, `gauge`, `histogram` or `info`.
+    /// `counter`, `gauge` or `histogram`.
     pub kind: &'static str,
     /// The labels.
     pub labels: &'static [&'static str],

@@ -49,6 +49,10 @@ fn the_exposition_has_the_values_in_base_units() {
         has(&text, line);
     }
     assert!(text.ends_with("# EOF\n"));
+    assert!(
+        !text.contains(" info\n"),
+        "the format before OpenMetrics knows no such type"
+    );
 }
 
 #[test]
@@ -58,10 +62,7 @@ fn every_metric_of_the_list_has_help_and_samples_and_a_name_of_its_own() {
     for metric in catalogue() {
         assert!(metric.help.ends_with('.'), "{metric:?}");
         assert!(names.insert(metric.name.clone()), "twice: {metric:?}");
-        let bare = metric
-            .name
-            .trim_end_matches("_total")
-            .trim_end_matches("_info");
+        let bare = metric.name.trim_end_matches("_total");
         assert!(
             text.contains(&format!("# HELP {bare} {}", metric.help)),
             "{metric:?}"
