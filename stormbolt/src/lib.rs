@@ -12,3 +12,4 @@ pub mod demo;
 pub mod explain;
 pub mod lab;
 mod state;
+pub mod telemetry;

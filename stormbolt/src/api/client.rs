@@ -198,7 +198,7 @@ impl Client {
         self.text("/v1/policy")
     }
 
-    /// Gets the text at `path`.
+    /// Gets the text at `path`, `/metrics` for example.
     ///
     /// # Errors
     ///

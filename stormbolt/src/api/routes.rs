@@ -27,6 +27,7 @@ use super::explanation::{Explanation, Question};
 use super::openapi::{frame, openapi};
 use super::problem::ApiError;
 use super::question::{asked, unexplained};
+use super::telemetry;
 use super::terms::Terms;
 use super::{read_only, rule_change, set_change};
 use crate::config::{MAX_FILE_BYTES, to_toml};
@@ -64,6 +65,7 @@ struct RollbackOptions {
 pub fn router(editor: Editor) -> Router {
     let (router, _document) = documented().split_for_parts();
     router
+        .merge(telemetry::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(editor)

@@ -43,9 +43,11 @@ pub struct Engine {
     pub(super) absent: BTreeMap<String, String>,
     /// Interfaces that an operator has asked to leave alone.
     pub(super) detached: BTreeSet<String>,
-    memory: TableMemory,
+    pub(super) memory: TableMemory,
+    /// Slots that were given to another CPU.
+    pub(super) moved_slots: u64,
     /// IPv4 flows that each CPU remembers.
-    flows: u32,
+    pub(super) flows: u32,
     /// Sources that have a bucket of their own.
     sources: u32,
     /// Dropped last: what is attached is detached by then.
@@ -132,6 +134,7 @@ impl Engine {
         let mut engine = Self {
             received: Received::nothing(datapath.cpus()),
             memory: TableMemory::new(datapath.blocks()),
+            moved_slots: 0,
             flows,
             sources,
             datapath,
@@ -333,6 +336,7 @@ impl Engine {
             Command::MoveSlot { cpu_set, slot, cpu } => {
                 if let Some(&number) = self.numbers.cpu_sets.get(cpu_set) {
                     self.set_slot(number, slot, cpu);
+                    self.moved_slots += 1;
                 }
             }
         }

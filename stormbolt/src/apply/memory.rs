@@ -48,6 +48,11 @@ impl TableMemory {
         self.compiler.budget()
     }
 
+    /// Bytes that the policy in force takes.
+    pub(super) fn used(&self) -> u64 {
+        self.compiler.used_bytes()
+    }
+
     /// Compiles rules beside those in force.
     ///
     /// # Errors

@@ -6,6 +6,7 @@
 
 mod attachments;
 mod baselines;
+mod counted;
 mod describe;
 mod engine;
 mod error;
@@ -21,6 +22,7 @@ mod plan;
 mod rule_numbers;
 mod sources;
 mod table_sizes;
+mod tables;
 mod views;
 
 pub use engine::Engine;

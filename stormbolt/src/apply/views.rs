@@ -110,7 +110,7 @@ impl Engine {
         }
     }
 
-    fn class(&self, interface: usize, class: usize) -> Option<ClassStatus> {
+    pub(super) fn class(&self, interface: usize, class: usize) -> Option<ClassStatus> {
         let spec = self.policy.classes.get(class)?;
         let link = self.controller.standing().interfaces.get(interface)?;
         let estimate = self.controller.demands().get(interface)?.get(class)?;
@@ -191,7 +191,7 @@ impl Engine {
     }
 }
 
-fn since(now: PacketCounter, base: PacketCounter) -> PacketCounter {
+pub(super) fn since(now: PacketCounter, base: PacketCounter) -> PacketCounter {
     PacketCounter {
         packets: now.packets.wrapping_sub(base.packets),
         bytes: now.bytes.wrapping_sub(base.bytes),

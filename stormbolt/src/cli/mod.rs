@@ -18,6 +18,7 @@ mod import;
 mod lasting;
 mod logging;
 mod man;
+mod metrics;
 mod openapi;
 pub(crate) mod output;
 mod policy_file;
@@ -29,6 +30,7 @@ mod session;
 mod set;
 mod show;
 pub(crate) mod table;
+mod top;
 
 #[cfg(test)]
 mod edit_tests;
@@ -90,6 +92,8 @@ enum Command {
     Reload(lasting::ReloadArgs),
     Export(lasting::ExportArgs),
     Show(show::Args),
+    Top(top::Args),
+    Metrics(metrics::Args),
     Class(class::Args),
     Explain(explain::Args),
     Rule(rule::Args),
@@ -139,6 +143,8 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Reload(args) => lasting::reload(args, &cli.socket, output),
         Command::Export(args) => lasting::export(args, &cli.socket, output),
         Command::Show(args) => show::run(args, &cli.socket, output),
+        Command::Top(args) => top::run(args, &cli.socket, output),
+        Command::Metrics(args) => metrics::run(args, &cli.socket, output),
         Command::Class(args) => class::run(args, &cli.socket, output),
         Command::Explain(args) => explain::run(args, &cli.socket, output),
         Command::Rule(args) => rule::run(args, &cli.socket, output),

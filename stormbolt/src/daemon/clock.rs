@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 use stormbolt_control::units::Nanoseconds;
 
@@ -15,4 +16,9 @@ pub(crate) fn now() -> Nanoseconds {
 /// Reads the wall clock, in seconds since 1970: for people, since it may jump.
 pub(crate) fn unix_seconds() -> u64 {
     clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| Duration::from(time).as_secs())
+}
+
+/// Reads the clock on the wall, which may jump: for people, not for spans of time.
+pub(crate) fn wall() -> Timestamp {
+    Timestamp::now()
 }

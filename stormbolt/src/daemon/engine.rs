@@ -9,6 +9,8 @@ use super::machine::{BoxedError, Machine};
 use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Sources};
 use crate::api::explanation::Explanation;
 use crate::apply::{Asked, Engine, ExplainError, FixedSizes};
+use crate::telemetry::Counted;
+use crate::telemetry::documents::Tables;
 
 impl Machine for Engine {
     fn follow_links(&mut self) {
@@ -74,6 +76,18 @@ impl Machine for Engine {
 
     fn sources(&self) -> Sources {
         self.sources()
+    }
+
+    fn tables(&self) -> Tables {
+        self.tables()
+    }
+
+    fn counted(&self, limit: usize) -> Counted {
+        self.counted(limit)
+    }
+
+    fn silent_from(&self) -> Nanoseconds {
+        self.silent_from()
     }
 
     fn explain(&mut self, asked: &Asked, now: Nanoseconds) -> Result<Explanation, ExplainError> {

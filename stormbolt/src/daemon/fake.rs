@@ -19,6 +19,8 @@ use crate::api::documents::{
 use crate::api::explanation::{Explanation, FailedField, NearMiss};
 use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes};
 use crate::explain::hex;
+use crate::telemetry::documents::Tables;
+use crate::telemetry::{Counted, samples};
 
 /// The tables that no policy changes.
 const TABLES: FixedSizes = FixedSizes {
@@ -208,6 +210,18 @@ impl Machine for FakeMachine {
 
     fn sources(&self) -> Sources {
         sources()
+    }
+
+    fn tables(&self) -> Tables {
+        samples::tables()
+    }
+
+    fn counted(&self, limit: usize) -> Counted {
+        samples::counted(limit)
+    }
+
+    fn silent_from(&self) -> Nanoseconds {
+        Nanoseconds(u64::MAX)
     }
 
     fn explain(&mut self, asked: &Asked, _now: Nanoseconds) -> Result<Explanation, ExplainError> {

@@ -10,6 +10,8 @@ use stormbolt_control::units::Nanoseconds;
 use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Sources};
 use crate::api::explanation::Explanation;
 use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes};
+use crate::telemetry::Counted;
+use crate::telemetry::documents::Tables;
 
 /// Any error that may cross threads.
 pub type BoxedError = Box<dyn Error + Send + Sync>;
@@ -72,6 +74,15 @@ pub trait Machine {
     /// The sources that were refused.
     fn sources(&self) -> Sources;
 
+    /// How full the tables are.
+    fn tables(&self) -> Tables;
+
+    /// The classes and rules that metrics are made of, so many of each at most.
+    fn counted(&self, limit: usize) -> Counted;
+
+    /// From when on the data path takes the controller to be silent.
+    fn silent_from(&self) -> Nanoseconds;
+
     /// What becomes of a packet, and why, at time `now`. Changes nothing.
     ///
     /// # Errors
@@ -83,4 +94,12 @@ pub trait Machine {
 /// Whether a change was given up because that was wanted.
 pub(crate) fn given_up(error: &(dyn Error + 'static)) -> bool {
     matches!(error.downcast_ref(), Some(ApplyError::GivenUp))
+}
+
+/// Whether a policy was refused because there is no room for it.
+pub(super) fn no_room(error: &(dyn Error + 'static)) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(ApplyError::Compile(_) | ApplyError::NoRoom { .. } | ApplyError::TooMany { .. })
+    )
 }

@@ -17,6 +17,7 @@ mod process;
 mod pulse;
 mod running;
 mod schedule;
+mod seldom;
 mod serve;
 mod service_manager;
 mod signals;

@@ -6,13 +6,15 @@ use stormbolt_control::units::Nanoseconds;
 
 use super::activity::{Activity, Cancel};
 use super::clock;
-use super::machine::{BoxedError, Machine};
+use super::machine::{BoxedError, Machine, no_room};
 use super::probe::Prober;
+use super::seldom::Seldom;
 use super::service_manager;
 use crate::api::documents::{DOCUMENT_VERSION, Status};
 use crate::api::explanation::Explanation;
 use crate::apply::{ApplyError, Asked, ExplainError};
 use crate::causes::with_causes;
+use crate::telemetry::{Journal, Kind, Lookout, RunCounts, Snapshot};
 
 /// Characters of a policy's source that are kept.
 const MAX_SOURCE: usize = 4096;
@@ -50,11 +52,21 @@ pub struct Running {
     told: (Vec<String>, Vec<String>),
     /// When it was looked for notices last.
     looked: Nanoseconds,
+    journal: Journal,
+    lookout: Lookout,
+    counts: RunCounts,
+    overruns: Seldom,
+    silences: Seldom,
 }
 
 impl Running {
     /// Takes over a machine that has just been started.
-    pub(super) fn new(machine: Box<dyn Machine>, begun: Begun, activity: Activity) -> Self {
+    pub(super) fn new(
+        machine: Box<dyn Machine>,
+        begun: Begun,
+        activity: Activity,
+        journal: Journal,
+    ) -> Self {
         let mut running = Self {
             generation: begun.generation.unwrap_or_else(|| machine.generation()),
             trouble: begun.trouble,
@@ -68,7 +80,14 @@ impl Running {
             last_tick: Nanoseconds(0),
             told: Default::default(),
             looked: Nanoseconds(0),
+            journal,
+            lookout: Lookout::default(),
+            counts: RunCounts::default(),
+            overruns: Seldom::default(),
+            silences: Seldom::default(),
         };
+        let version = env!("CARGO_PKG_VERSION");
+        running.record(Kind::DaemonStarted, &format!("stormbolt {version} started"));
         running.go_over();
         running
     }
@@ -125,11 +144,18 @@ impl Running {
             }
             Err(error) => {
                 let (generation, reason) = (self.generation, with_causes(error.as_ref()));
-                tracing::warn!(
-                    generation,
-                    policy_source = %source,
+                let message = format!(
                     "policy from {source} refused, generation {generation} stays in force: {reason}"
                 );
+                tracing::warn!("{message}");
+                let full = no_room(error.as_ref());
+                let kind = if full {
+                    Kind::TableFull
+                } else {
+                    Kind::PolicyRefused
+                };
+                self.counts.refused_policies += 1;
+                self.record(kind, &message);
                 Err(error)
             }
         }
@@ -173,7 +199,6 @@ impl Running {
     pub(super) fn follow_links(&mut self) {
         self.machine.follow_links();
         self.log_attached();
-        self.log_notices();
     }
 
     /// Takes the program off these interfaces or off all, or puts it back.
@@ -184,7 +209,6 @@ impl Running {
     pub fn set_attached(&mut self, names: &[String], attached: bool) -> Result<(), BoxedError> {
         let result = self.machine.set_attached(names, attached);
         self.log_attached();
-        self.log_notices();
         result
     }
 
@@ -193,25 +217,85 @@ impl Running {
         self.machine.leave();
     }
 
+    /// Everything that metrics are made of; so many classes and so many rules at most.
+    pub fn snapshot(&self, limit: usize) -> Snapshot {
+        let machine = self.machine.as_ref();
+        let silent_from = machine.silent_from();
+        Snapshot {
+            status: self.status(),
+            run: self.counts.clone(),
+            events: self.journal.counts(),
+            silent_in: (silent_from.0 != u64::MAX).then(|| silent_from.since(clock::now())),
+            interfaces: machine.interfaces(),
+            counted: machine.counted(limit),
+            cpus: machine.cpus(),
+            sources: machine.sources(),
+            tables: machine.tables(),
+        }
+    }
+
     pub(super) fn interval(&self) -> Nanoseconds {
         self.machine.policy().interval
     }
 
     /// One tick. Returns the time at its end.
     pub(super) fn tick(&mut self, now: Nanoseconds) -> Nanoseconds {
+        self.hear_of_silence(now);
         if self.prober.is_wanted() {
             self.machine.sense(self.prober.take());
-            if now.since(self.looked) >= NOTICES_EVERY {
-                self.looked = now;
-                self.log_notices();
-            }
         }
         self.machine.tick(now);
         let end = clock::now();
         self.ticks += 1;
         self.activity.beat();
         self.last_tick = end.since(now);
-        end
+        self.count_tick(end);
+        if now.since(self.looked) < NOTICES_EVERY {
+            return end;
+        }
+        self.looked = now;
+        self.look();
+        clock::now()
+    }
+
+    /// Takes note of ticks that were due and did not take place.
+    pub(super) fn missed(&mut self, ticks: u64) {
+        self.counts.missed_ticks += ticks;
+    }
+
+    fn count_tick(&mut self, now: Nanoseconds) {
+        let (took, interval) = (self.last_tick, self.interval());
+        if !self.counts.ticked(took, interval) {
+            return;
+        }
+        if let Some(times) = self.overruns.times(now) {
+            let (took, interval) = (took.0 / 1_000, interval.0 / 1_000);
+            let message = format!(
+                "a tick took {took} µs, more than its interval of {interval} µs; {times} since this was said last"
+            );
+            self.record(Kind::TickOverrun, &message);
+        }
+    }
+
+    /// The data path may have given the controller up since the last tick.
+    fn hear_of_silence(&mut self, now: Nanoseconds) {
+        let silent_from = self.machine.silent_from();
+        if silent_from >= now {
+            return;
+        }
+        self.counts.silences += 1;
+        if let Some(times) = self.silences.times(now) {
+            let silence = now.since(silent_from).0 / 1_000_000;
+            let message = format!(
+                "the data path heard nothing from the controller: for {silence} ms the policy's failsafe applied; \
+                 {times} times since this was said last"
+            );
+            self.record(Kind::Failsafe, &message);
+        }
+    }
+
+    fn record(&self, kind: Kind, message: &str) {
+        self.journal.record(clock::wall(), kind, message);
     }
 
     /// Another policy is in force.
@@ -229,10 +313,12 @@ impl Running {
 
     fn log_policy(&mut self) {
         let (generation, source) = (self.generation, &self.source);
-        tracing::info!(generation, policy_source = %source, "generation {generation} in force, from {source}");
-        service_manager::tell_status(&format!("generation {generation} in force, from {source}"));
+        let message = format!("generation {generation} in force, from {source}");
+        tracing::info!(generation, policy_source = %source, "{message}");
+        service_manager::tell_status(&message);
+        self.counts.applied_policies += 1;
+        self.record(Kind::PolicyApplied, &message);
         self.log_attached();
-        self.log_notices();
     }
 
     fn log_attached(&mut self) {
@@ -260,10 +346,16 @@ impl Running {
             tracing::info!("{line}");
         }
         self.told.0 = attached;
+        self.look();
     }
 
-    fn log_notices(&mut self) {
+    /// Tells what has come up, in the log and as events.
+    fn look(&mut self) {
         let notices = self.notices();
+        let changes = self.lookout.look(&self.machine.interfaces(), &notices);
+        for (kind, message) in changes {
+            self.record(kind, &message);
+        }
         for notice in notices
             .iter()
             .filter(|notice| !self.told.1.contains(notice))

@@ -33,11 +33,14 @@ impl Schedule {
         Duration::from_nanos(self.deadline.since(now).0)
     }
 
-    /// Notes that a tick ended at `now`: the next deadline is the first that lies ahead.
-    pub(super) fn advance(&mut self, now: Nanoseconds) {
+    /// Notes that a tick ended at `now`: the next deadline is the first that lies ahead. Returns how many others
+    /// have passed.
+    pub(super) fn advance(&mut self, now: Nanoseconds) -> u64 {
         let late = now.since(self.deadline).0;
-        let intervals = late / self.interval.0 + 1;
+        let missed = late / self.interval.0;
+        let intervals = missed.saturating_add(1);
         self.deadline = after(self.deadline, intervals.saturating_mul(self.interval.0));
+        missed
     }
 
     /// Goes over to another interval; the same one changes nothing.
@@ -67,16 +70,16 @@ mod tests {
         assert_eq!(schedule.wait(Nanoseconds(1_060)), Duration::from_nanos(40));
         assert!(schedule.is_due(Nanoseconds(1_130)));
         assert_eq!(schedule.wait(Nanoseconds(1_130)), Duration::ZERO);
-        schedule.advance(Nanoseconds(1_140));
+        assert_eq!(schedule.advance(Nanoseconds(1_140)), 0);
         assert_eq!(schedule.wait(Nanoseconds(1_140)), Duration::from_nanos(60));
     }
 
     #[test]
-    fn missed_ticks_are_skipped() {
+    fn missed_ticks_are_skipped_and_counted() {
         let mut schedule = Schedule::new(START, INTERVAL);
-        schedule.advance(Nanoseconds(1_455));
+        assert_eq!(schedule.advance(Nanoseconds(1_455)), 3);
         assert_eq!(schedule.wait(Nanoseconds(1_455)), Duration::from_nanos(45));
-        schedule.advance(Nanoseconds(1_600));
+        assert_eq!(schedule.advance(Nanoseconds(1_600)), 1);
         assert_eq!(schedule.wait(Nanoseconds(1_600)), Duration::from_nanos(100));
     }
 

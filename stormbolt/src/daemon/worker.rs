@@ -15,6 +15,7 @@ use super::error::RunError;
 use super::machine::{BoxedError, Machine};
 use super::running::{Begun, Running};
 use super::schedule::Schedule;
+use crate::telemetry::Journal;
 
 /// Jobs that wait at most; more are refused at once.
 const MAX_WAITING: usize = 64;
@@ -39,12 +40,14 @@ pub enum Unanswered {
 pub struct Handle {
     jobs: SyncSender<Job>,
     activity: Activity,
+    journal: Journal,
 }
 
 /// The thread. Dropping it stops the machine and waits until everything is detached.
 pub(super) struct Worker {
     jobs: SyncSender<Job>,
     activity: Activity,
+    journal: Journal,
     stop: Arc<AtomicBool>,
     /// Whether what is attached is to outlive the machine.
     leave: Arc<AtomicBool>,
@@ -77,12 +80,14 @@ impl Worker {
         let leave = Arc::new(AtomicBool::new(false));
         let left = Arc::clone(&leave);
         let of_machine = activity.clone();
+        let journal = Journal::default();
+        let its_journal = journal.clone();
         let body = move || {
             // Dropped last, so that whoever waits for the end finds everything detached.
             let _end = end;
             let machine = start(&mut of_machine.begin(0, 0, &Cancel::default()));
             let running = match machine {
-                Ok(machine) => Running::new(Box::new(machine), begun, of_machine),
+                Ok(machine) => Running::new(Box::new(machine), begun, of_machine, its_journal),
                 Err(error) => {
                     drop(started.send(Err(error)));
                     return;
@@ -98,6 +103,7 @@ impl Worker {
         let worker = Self {
             jobs,
             activity,
+            journal,
             stop,
             leave,
             thread: Some(thread),
@@ -115,6 +121,7 @@ impl Worker {
         Handle {
             jobs: self.jobs.clone(),
             activity: self.activity.clone(),
+            journal: self.journal.clone(),
         }
     }
 
@@ -127,6 +134,7 @@ impl Worker {
     /// Lets the machine give up what takes long: it will be stopped.
     pub(super) fn give_up(&self) {
         self.activity.stop();
+        self.journal.close();
     }
 
     /// Stops the machine and waits until everything is detached, or for it to end if it is to `leave` everything
@@ -164,6 +172,11 @@ impl Handle {
     /// What the machine's thread is busy with. Does not wait for it.
     pub fn activity(&self) -> &Activity {
         &self.activity
+    }
+
+    /// What has happened so far.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Lets the machine's thread do `job` between two ticks and returns its result.
@@ -206,7 +219,7 @@ fn work(mut running: Running, jobs: &Receiver<Job>, (stop, leave): (&AtomicBool,
         // Ticks come first; the next one is always ahead, so jobs get their turn as well.
         if schedule.is_due(now) {
             let end = running.tick(now);
-            schedule.advance(end);
+            running.missed(schedule.advance(end));
         }
         match jobs.recv_timeout(schedule.wait(clock::now())) {
             Ok(job) => {

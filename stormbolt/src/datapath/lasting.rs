@@ -22,7 +22,7 @@ use super::pins::{self, FoundLink, Pins};
 use super::record::{RECORD, Record, array};
 
 /// The maps that the next daemon goes on with, where the layout is the same.
-const LASTING: [&str; 9] = [
+const LASTING: [&str; 10] = [
     maps::BUCKETS,
     maps::INTERFACE_BUCKETS,
     maps::DROPPED,
@@ -30,6 +30,7 @@ const LASTING: [&str; 9] = [
     maps::SOURCE_COUNTERS,
     maps::OFFENDERS,
     maps::CLASS_CELLS,
+    maps::REFUSALS,
     maps::RULE_COUNTERS,
     maps::OUTCOMES,
 ];

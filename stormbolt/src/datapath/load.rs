@@ -50,8 +50,9 @@ pub struct Datapath {
     pub(super) flow_window: u64,
     pub(super) blocks: u32,
     pub(super) cells: CellLayout,
-    pub(super) templates: Templates,
+    /// Lines of the sources' buckets.
     pub(super) source_lines: u32,
+    pub(super) templates: Templates,
     /// Number of the program in the kernel.
     pub(super) program_id: u32,
     /// Dropped last: what is detached is detached by then.
@@ -209,8 +210,8 @@ impl Datapath {
             flow_seed: if sizes.flows == 0 { 0 } else { hash_seed | 1 },
             blocks,
             cells: sizes.cells,
-            templates: Templates::of(object::data_path())?,
             source_lines,
+            templates: Templates::of(object::data_path())?,
             program_id,
             pinned,
             ebpf,

@@ -9,6 +9,7 @@ mod flood;
 mod lab;
 mod meter;
 mod policies;
+mod terminal;
 mod waiting;
 
 pub use binary::{copy_for_everybody, stormbolt};
@@ -19,4 +20,5 @@ pub use flood::FloodThread;
 pub use lab::{Family, HOST, Lab, SENDERS};
 pub use meter::{Reading, assert_rate_is_held};
 pub use policies::{policy, policy_file, policy_with};
+pub use terminal::Terminal;
 pub use waiting::{until, until_some};

@@ -2,12 +2,14 @@
 
 mod classes;
 mod cpus;
+mod events;
 mod history;
 mod interfaces;
 mod rules;
 mod sets;
 mod sources;
 mod status;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -23,6 +25,7 @@ use super::exit::Exit;
 use super::output::{Format, Output, Style};
 use crate::api::client::Client;
 use crate::api::documents::{Classes, Cpus, History, Interfaces, Rules, Sets, Sources, Status};
+use crate::telemetry::documents::Tables;
 
 /// Shows what the daemon does and sees.
 #[derive(Debug, clap::Args)]
@@ -78,6 +81,18 @@ enum Subject {
     /// The policies that were in force, for `rollback`; the latest first.
     #[command(after_long_help = "Example:\n  sudo stormbolt show history")]
     History(How),
+
+    /// The tables: how full they are, and how well the flow caches do.
+    #[command(after_long_help = "Example:\n  sudo stormbolt show tables")]
+    Tables(How),
+
+    /// The events: what has happened since the daemon started.
+    #[command(
+        long_about = "The events since the daemon started, the oldest first; it keeps the last 1024. With --watch, \
+            those that there are and then each that comes, a line each.",
+        after_long_help = "Example:\n  sudo stormbolt show events --watch"
+    )]
+    Events(How),
 }
 
 #[derive(Debug, clap::Args)]
@@ -114,6 +129,8 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
         Subject::Sources(how) => show::<Sources>(how, &client, output),
         Subject::Cpus(how) => show::<Cpus>(how, &client, output),
         Subject::History(how) => show::<History>(how, &client, output),
+        Subject::Tables(how) => show::<Tables>(how, &client, output),
+        Subject::Events(how) => events::show(how, &client, output),
     }?;
     Ok(Exit::Done)
 }
@@ -130,7 +147,7 @@ fn show<T: Shown>(how: &How, client: &Client, output: &mut Output<'_>) -> anyhow
     Ok(())
 }
 
-fn period(text: &str) -> Result<Duration, String> {
+pub(super) fn period(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()
         .map_err(|_| "not a number of seconds".to_owned())?;

@@ -5,6 +5,7 @@ use crate::api::documents::{SetStatus, Sets};
 use crate::cli::output::Style;
 use crate::cli::tests::status;
 use crate::daemon::fake;
+use crate::telemetry::documents::{EventList, EventStatus};
 
 const PLAIN: Style = Style { colour: false };
 
@@ -165,4 +166,49 @@ fn where_no_class_has_a_limit_on_sources_that_is_said() {
         &sources,
         &["no class has a limit on each source (`per-source`)"],
     );
+}
+
+#[test]
+fn tables_show_how_full_they_are() {
+    assert_shows(
+        &crate::telemetry::samples::tables(),
+        &[
+            "table           used       of  full",
+            "rule memory  4.09 kB  1.04 MB    0%",
+            "rules              1    131 k    0%",
+            "sources         60 k   65.5 k   91%",
+            "",
+            "cpu   flows  looked up  not known  flow cache",
+            "  0  65.5 k        1 k         1%  in use",
+        ],
+    );
+}
+
+#[test]
+fn events_are_a_line_each() {
+    let event = |sequence, kind: &str, severity: &str| EventStatus {
+        sequence,
+        time: "2026-11-30T14:22:08.123Z".to_owned(),
+        unix_milliseconds: 0,
+        kind: kind.to_owned(),
+        severity: severity.to_owned(),
+        message: format!("number {sequence}\x1b"),
+    };
+    let mut list = EventList {
+        version: 1,
+        last_sequence: 9,
+        missed_events: 7,
+        events: vec![event(8, "notice", "warning"), event(9, "attached", "info")],
+    };
+    assert_shows(
+        &list,
+        &[
+            "7 earlier events are no longer kept",
+            "2026-11-30 14:22:08.123Z  notice          number 8\u{fffd}",
+            "2026-11-30 14:22:08.123Z  attached        number 9\u{fffd}",
+        ],
+    );
+    list.missed_events = 0;
+    list.events.clear();
+    assert_shows(&list, &["no events"]);
 }
