@@ -99,6 +99,8 @@ pub mod lane {
     /// Where the IP header begins in the frame, in the lower half; where the transport header does, in the
     /// upper one.
     pub const OFFSETS: u32 = 27;
+    /// Which rates were in force when the packet came ([`crate::policy::InForce::epoch`]).
+    pub const EPOCH: u32 = 28;
 }
 
 /// In [`lane::VERDICT`]: no rule matches.

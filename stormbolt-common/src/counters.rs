@@ -5,12 +5,13 @@
 
 use crate::limits::{CellLayout, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use crate::outcome::{OUTCOME_SLOTS, Outcome};
+use crate::police::Terms;
 
 /// What one CPU knows and has done about one class on one interface.
 ///
 /// Written without locks by that CPU only. The counters only grow, wrapping at 2^64, and outlive
-/// changes of policy. The lease is the policer's (see [`crate::police`]) and lies here so that a
-/// packet touches a single cache line per class.
+/// changes of policy. Lease and terms are the policer's (see [`crate::police`]) and lie here so that a
+/// packet that the lease pays for touches a single cache line per class, and a single page.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassCell {
@@ -24,6 +25,8 @@ pub struct ClassCell {
     pub dropped_bytes: u64,
     /// What is left of this CPU's lease.
     pub lease: Lease,
+    /// What a packet costs, and what becomes of one that is paid for.
+    pub terms: Terms,
 }
 
 /// Tokens that one CPU has taken out of a class's bucket and not spent yet.
@@ -32,17 +35,27 @@ pub struct ClassCell {
 pub struct Lease {
     /// Unspent credit in units of 2^-20 ns of the class's rate.
     pub credit: u64,
-    /// Bytes that were borrowed from the interface's bucket and not spent.
-    pub borrowed: u64,
+    /// Bytes that were borrowed from the interface's bucket and not spent. No loan is larger than what passes in
+    /// a few milliseconds.
+    pub borrowed: u32,
+    /// Which rates the cell's terms are a copy of ([`crate::policy::Active::in_force`]). Zero: none yet.
+    pub epoch: u32,
+}
+
+/// What a CPU knows of packets of one class that it refused or passed ahead of the rate: of no interest to
+/// packets that the lease pays for.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
     /// The jiffy (`bpf_jiffies64`, its lower half) of the last look at the clock that found the bucket
     /// empty.
-    pub refused_jiffy: u32,
+    pub jiffy: u32,
     /// How many more packets of that jiffy are refused without another look at the clock.
-    pub refusals_left: u32,
-    /// Packets that were marked instead of dropped, wrapping at 2^32.
-    pub marked_packets: u32,
-    /// Packets that passed ahead of the rate, the marked ones included, wrapping at 2^32.
-    pub ahead_packets: u32,
+    pub left: u32,
+    /// Packets that were marked instead of dropped, wrapping at 2^64.
+    pub marked_packets: u64,
+    /// Packets that passed ahead of the rate, the marked ones included, wrapping at 2^64.
+    pub ahead_packets: u64,
 }
 
 /// Packets and bytes that a rule matched on one CPU, or that ended in one outcome on one CPU.
@@ -56,13 +69,14 @@ pub struct PacketCounter {
 }
 
 const _: () = assert!(size_of::<ClassCell>() == 64 && align_of::<ClassCell>() == 64);
-const _: () = assert!(size_of::<Lease>() == 32 && align_of::<Lease>() == 8);
+const _: () = assert!(size_of::<Lease>() == 16 && align_of::<Lease>() == 8);
+const _: () = assert!(size_of::<Refusals>() == 24 && align_of::<Refusals>() == 8);
 const _: () = assert!(size_of::<PacketCounter>() == 16 && align_of::<PacketCounter>() == 8);
 
 /// Outcome counters of one CPU.
 pub const OUTCOMES_PER_CPU: u32 = MAX_INTERFACES * OUTCOME_SLOTS;
 
-/// Index of a class cell in the map that holds all CPUs.
+/// Index of a class cell, and of what else each CPU has of a cell, in the map that holds all CPUs.
 #[inline(always)]
 pub const fn cell_index(layout: CellLayout, cpu: u32, cell: u32) -> u32 {
     cpu * layout.cells() + layout.index(cell)

@@ -1,7 +1,7 @@
 //! Lets user space move the types through maps.
 
 use crate::classifier::Block;
-use crate::counters::{ClassCell, PacketCounter};
+use crate::counters::{ClassCell, PacketCounter, Refusals};
 use crate::explain::Explained;
 use crate::generator::{GeneratorSettings, GeneratorState};
 use crate::police::{ClassRate, InterfaceRate, SharedBucket};
@@ -20,6 +20,7 @@ pod!(
     Active,
     Block,
     ClassCell,
+    Refusals,
     ClassRate,
     Explained,
     GeneratorSettings,

@@ -77,6 +77,45 @@ impl ClassRate {
     };
 }
 
+/// What a packet costs whose class is held to a rate, and what becomes of it when it is paid for: the part of a
+/// [`ClassRate`] that every packet needs. Each CPU has a copy of its own beside its lease.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// [`ClassRate::cost_per_byte`].
+    pub cost_per_byte: u64,
+    /// [`ClassRate::packet_cost`].
+    pub packet_cost: u32,
+    /// [`ClassRate::cpu_set`].
+    pub cpu_set: u8,
+    /// [`ClassRate::treatment`], and [`PER_SOURCE`].
+    pub treatment: u8,
+    /// [`ClassRate::dscp`].
+    pub dscp: u8,
+    /// [`ClassRate::overhead`].
+    pub overhead: i8,
+}
+
+impl ClassRate {
+    /// The terms of the rate.
+    #[inline(always)]
+    pub const fn terms(&self) -> Terms {
+        let per_source = if self.source_limit == 0 {
+            0
+        } else {
+            PER_SOURCE
+        };
+        Terms {
+            cost_per_byte: self.cost_per_byte,
+            packet_cost: self.packet_cost,
+            cpu_set: self.cpu_set,
+            treatment: self.treatment | per_source,
+            dscp: self.dscp,
+            overhead: self.overhead,
+        }
+    }
+}
+
 /// Fraction bits of [`ClassRate::packet_cost`]: 10 million packets/s are held to one in a thousand, and
 /// four packets/s still fit.
 pub const PACKET_COST_FRACTION_BITS: u32 = 4;
@@ -88,6 +127,8 @@ pub const MARK_CONGESTION: u8 = 1;
 pub const REWRITE_DSCP: u8 = 2;
 /// Bit of [`ClassRate::treatment`]: packets over the rate are counted as dropped, and pass.
 pub const SHADOW: u8 = 4;
+/// Bit of [`Terms::treatment`]: each source is held to something ([`ClassRate::source_limit`]).
+pub const PER_SOURCE: u8 = 8;
 
 /// In [`ClassRate::reserve_ns`]: the class passes what its own bucket pays for and no more.
 pub const NO_BORROWING: u64 = u64::MAX;
@@ -137,5 +178,6 @@ pub struct SharedBucket {
 }
 
 const _: () = assert!(size_of::<ClassRate>() == 64 && align_of::<ClassRate>() == 8);
+const _: () = assert!(size_of::<Terms>() == 16 && align_of::<Terms>() == 8);
 const _: () = assert!(size_of::<InterfaceRate>() == 24 && align_of::<InterfaceRate>() == 8);
 const _: () = assert!(size_of::<SharedBucket>() == 64 && align_of::<SharedBucket>() == 64);

@@ -7,16 +7,63 @@ use crate::flow_cache::FlowMask;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Active {
-    /// Generation of the policy in force, read once per packet; its lowest bit selects the slot of
-    /// every table that a policy has of its own. Zero: none yet, everything passes.
-    pub generation: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// What is in force ([`InForce`]), read once per packet.
+    pub in_force: u64,
     /// Seed of the flow hash, random per load, so that nobody can aim flows at one slot.
     pub hash_seed: u64,
     /// From this time on (`bpf_ktime_get_ns`) the controller is taken to be silent, and classes are held
     /// to [`crate::police::ClassRate::failsafe_cost_per_byte`]. The controller keeps moving it.
     pub silent_from_ns: u64,
+}
+
+/// Policy and rates in force, as one word: no packet sees a policy beside rates of another one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InForce {
+    /// Generation of the policy; its lowest bit selects the slot of every table that a policy has of its own.
+    /// Zero: none yet, everything passes.
+    pub generation: u32,
+    /// Another number, never zero, whenever a policy or rates have come into force. A CPU whose copy of a class's terms has the
+    /// same number uses that. The numbers come again after 2^32 intervals, 13 years of 100 ms; a copy that was used last exactly then
+    /// would hold once more for what is left of its lease.
+    pub epoch: u32,
+}
+
+impl InForce {
+    /// What [`Active::in_force`] says.
+    #[inline(always)]
+    pub const fn of_word(word: u64) -> Self {
+        Self {
+            generation: lower_half(word),
+            epoch: lower_half(word >> 32),
+        }
+    }
+
+    /// The word that says so.
+    #[inline(always)]
+    #[expect(clippy::as_conversions, reason = "constant; widening")]
+    pub const fn word(self) -> u64 {
+        self.generation as u64 | (self.epoch as u64) << 32
+    }
+
+    /// The same policy with other rates.
+    #[must_use]
+    pub const fn with_other_rates(self) -> Self {
+        let epoch = match self.epoch.wrapping_add(1) {
+            0 => 1,
+            epoch => epoch,
+        };
+        Self { epoch, ..self }
+    }
+}
+
+#[inline(always)]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "takes the lower half"
+)]
+const fn lower_half(word: u64) -> u32 {
+    word as u32
 }
 
 /// Policies side by side: the one in force and the next.

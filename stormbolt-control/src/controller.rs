@@ -54,6 +54,16 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether it makes the data path police by other rates.
+    pub const fn changes_rates(&self) -> bool {
+        match self {
+            Self::SetRate { .. } | Self::SetCapacity { .. } => true,
+            Self::MoveSlot { .. } => false,
+        }
+    }
+}
+
 /// Decides rates and placements from observations, under one policy at a time.
 ///
 /// It keeps what is in force, so that it only says what changes. After [`Controller::new`] and

@@ -4,7 +4,7 @@ use stormbolt_common::classifier::lane;
 use stormbolt_common::explain::{BY_DEFAULT, BY_RULE, Explained};
 use stormbolt_common::limits::{MAX_CLASSES, cell};
 use stormbolt_common::outcome::Outcome;
-use stormbolt_common::police::{REWRITE_DSCP, SHADOW};
+use stormbolt_common::police::{PER_SOURCE, REWRITE_DSCP, SHADOW, Terms};
 use stormbolt_common::policy::{PolicyHeader, VERDICT_DROP, VERDICT_PASS, VERDICT_SHADOW_DROP};
 
 use crate::classify::{Arrival, classify, classify_flow, fill};
@@ -12,8 +12,8 @@ use crate::count::count;
 use crate::packet::{Frame, PacketBytes};
 use crate::parse::{ParseError, parse_plain_ipv4, parse_plain_ipv6, parse_values};
 use crate::police::{
-    Ahead, Clock as _, Source, SourceVerdict, claim, low_half, note_offender, pass_ahead, police,
-    police_source, policed_bytes, source_time, spend,
+    Ahead, Clock as _, Held, Source, SourceVerdict, claim, low_half, note_offender, pass_ahead,
+    police, police_source, policed_bytes, source_time, spend,
 };
 use crate::rewrite::{mark_congestion, set_dscp};
 use crate::steer::{Steered, steer};
@@ -133,6 +133,8 @@ fn arrive<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> Opt
         }
     }
     tables.set_lane(lane::GENERATION, generation);
+    let epoch = tables.epoch();
+    tables.set_lane(lane::EPOCH, epoch);
     None
 }
 
@@ -189,38 +191,25 @@ fn in_class<F: Frame + ?Sized, T: Tables>(
 ) -> Outcome {
     let bytes = u64::from(arrival.length);
     let cell = cell(arrival.interface, class);
-    let Some(state) = tables.class(cell) else {
+    let epoch = tables.epoch();
+    let Some(held) = tables.class(cell) else {
         return Outcome::Unconfigured;
     };
-    let (cpu_set, treatment, dscp) = (state.rate.cpu_set, state.rate.treatment, state.rate.dscp);
-    let source_limit = u32::from(state.rate.source_limit);
-    let policed = policed_bytes(state.rate, bytes);
-    if source_limit == 0 && spend(state.rate, &mut state.cell.lease, policed) {
-        count(state.cell, true, bytes);
+    let mut terms = held.terms;
+    let policed = policed_bytes(&terms, bytes);
+    let is_usual = held.lease.epoch == epoch && terms.treatment & PER_SOURCE == 0;
+    if is_usual && spend(&terms, &mut held.lease, policed) {
+        count(held, true, bytes);
     } else {
-        let of_source = match source_limit.checked_sub(1) {
-            Some(number) => within_source_limit(tables, cell, number, (bytes, policed)),
-            None => Some(true),
+        terms = match in_full(frame, tables, cell, arrival) {
+            Ok(terms) => terms,
+            Err(outcome) => return outcome,
         };
-        let over = match of_source {
-            Some(true) => match pay(frame, tables, cell, arrival) {
-                Some(true) => None,
-                Some(false) => Some(Outcome::OverRate),
-                None => return Outcome::Unconfigured,
-            },
-            Some(false) => Some(Outcome::OverSourceRate),
-            None => return Outcome::Unconfigured,
-        };
-        match over {
-            Some(_) if treatment & SHADOW != 0 => return Outcome::OverRateShadowed,
-            Some(outcome) => return outcome,
-            None => {}
-        }
     }
-    if treatment & REWRITE_DSCP != 0 {
-        set_dscp(frame, claim::network_offset(tables), dscp);
+    if terms.treatment & REWRITE_DSCP != 0 {
+        set_dscp(frame, claim::network_offset(tables), terms.dscp);
     }
-    let Some(cpu_set) = cpu_set.checked_sub(1) else {
+    let Some(cpu_set) = terms.cpu_set.checked_sub(1) else {
         return Outcome::ClassPassed;
     };
     match steer(tables, u32::from(cpu_set)) {
@@ -229,19 +218,63 @@ fn in_class<F: Frame + ?Sized, T: Tables>(
     }
 }
 
+/// Polices a packet that this CPU's lease does not simply pay for, or of which it is not known: other rates have come
+/// into force, or its source is held to something. The terms of its class; an outcome where it does not pass.
+#[inline(always)]
+fn in_full<F: Frame + ?Sized, T: Tables>(
+    frame: &F,
+    tables: &mut T,
+    cell: u32,
+    arrival: Arrival,
+) -> Result<Terms, Outcome> {
+    let terms = terms_in_force(tables, cell).ok_or(Outcome::Unconfigured)?;
+    let bytes = u64::from(arrival.length);
+    let policed = policed_bytes(&terms, bytes);
+    let within = if terms.treatment & PER_SOURCE == 0 {
+        Some(true)
+    } else {
+        within_source_limit(tables, cell, (bytes, policed))
+    };
+    let refused = match within {
+        Some(true) => match pay(frame, tables, cell, arrival, policed) {
+            Some(true) => return Ok(terms),
+            Some(false) => Outcome::OverRate,
+            None => return Err(Outcome::Unconfigured),
+        },
+        Some(false) => Outcome::OverSourceRate,
+        None => return Err(Outcome::Unconfigured),
+    };
+    Err(if terms.treatment & SHADOW == 0 {
+        refused
+    } else {
+        Outcome::OverRateShadowed
+    })
+}
+
+/// The terms of the class in `cell`; this CPU has a copy of them then.
+#[inline(always)]
+fn terms_in_force<T: Tables>(tables: &mut T, cell: u32) -> Option<Terms> {
+    let terms = tables.rate(cell)?.terms();
+    let epoch = tables.epoch();
+    let held = tables.class(cell)?;
+    held.terms = terms;
+    held.lease.epoch = epoch;
+    Some(terms)
+}
+
 /// Whether the source of the packet in the lanes may have this packet of the class in `cell`. Counts it if
 /// not; `None`: a table is missing.
 #[inline(always)]
 fn within_source_limit<T: Tables>(
     tables: &mut T,
     cell: u32,
-    number: u32,
     (bytes, policed): (u64, u64),
 ) -> Option<bool> {
+    let number = u32::from(tables.rate(cell)?.source_limit).checked_sub(1)?;
     let jiffies = tables.clock().jiffy();
     let now = source_time(jiffies, tables.tick_ns());
     let odd = {
-        let counted = tables.class(cell)?.cell;
+        let counted = tables.class(cell)?;
         counted.passed_packets.wrapping_add(counted.dropped_packets)
     };
     let (source, verdict) = {
@@ -267,30 +300,43 @@ fn within_source_limit<T: Tables>(
     Some(false)
 }
 
-/// Whether a packet passes that this CPU's lease does not pay for. Counts it; `None`: a table is missing.
+/// Whether a packet passes, which is paid out of this CPU's lease or out of another one. Counts it; `None`: a table is
+/// missing.
 #[inline(always)]
 fn pay<F: Frame + ?Sized, T: Tables>(
     frame: &F,
     tables: &mut T,
     cell: u32,
     arrival: Arrival,
+    policed: u64,
 ) -> Option<bool> {
-    let bytes = u64::from(arrival.length);
     let clock = tables.clock();
     let claim = claim::of(frame, tables);
     let network = claim::network_offset(tables);
     let ToPay {
-        state,
+        rate,
+        cell,
+        refusals,
         buckets,
         dropped,
     } = tables.class_to_pay(cell, arrival.interface, claim.flow)?;
-    let (rate, lease) = (state.rate, &mut state.cell.lease);
-    let policed = policed_bytes(rate, bytes);
-    let passes = match police(rate, lease, &buckets, &clock, policed) {
+    let mut held = Held {
+        lease: &mut cell.lease,
+        refusals,
+    };
+    let passes = match police(rate, &mut held, &buckets, &clock, policed) {
         Ok(()) => true,
         Err(refusal) => {
             let asked = (claim, refusal);
-            match pass_ahead(rate, lease, &buckets, dropped, &clock, asked, policed) {
+            match pass_ahead(
+                rate,
+                held.refusals,
+                &buckets,
+                dropped,
+                &clock,
+                asked,
+                policed,
+            ) {
                 Ahead::Refused => false,
                 Ahead::Passed => true,
                 Ahead::Marked => {
@@ -300,7 +346,7 @@ fn pay<F: Frame + ?Sized, T: Tables>(
             }
         }
     };
-    count(state.cell, passes, bytes);
+    count(cell, passes, u64::from(arrival.length));
     Some(passes)
 }
 

@@ -1,7 +1,7 @@
 //! What the stages see of the maps.
 
 use stormbolt_common::classifier::Block;
-use stormbolt_common::counters::ClassCell;
+use stormbolt_common::counters::{ClassCell, Refusals};
 use stormbolt_common::dropped::DroppedLine;
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::outcome::Outcome;
@@ -41,18 +41,14 @@ pub trait Rules {
     fn flow_gauge(&mut self) -> &mut FlowGauge;
 }
 
-/// One class on one interface, seen from the CPU that runs.
-pub struct ClassState<'a> {
+/// A class when its lease is spent, seen from the CPU that runs.
+pub struct ToPay<'a, B> {
     /// The rate in force.
     pub rate: &'a ClassRate,
-    /// Counters and lease of this CPU.
+    /// Counters and lease.
     pub cell: &'a mut ClassCell,
-}
-
-/// A class when its lease is spent.
-pub struct ToPay<'a, B> {
-    /// Rate, counters and lease.
-    pub state: ClassState<'a>,
+    /// What was refused.
+    pub refusals: &'a mut Refusals,
     /// The buckets.
     pub buckets: Buckets<'a, B>,
     /// What this CPU remembers of dropped segments.
@@ -82,9 +78,13 @@ pub trait Tables: Rules {
     fn policy(&self) -> Option<PolicyHeader>;
     /// Index of the interface that the packet arrived on; `None` when it is not ours.
     fn interface(&self) -> Option<u32>;
-    /// State of the class in `cell` ([`stormbolt_common::limits::cell`]).
-    fn class(&mut self, cell: u32) -> Option<ClassState<'_>>;
-    /// The same with what only a packet needs that this CPU's lease does not pay for: the buckets that all
+    /// Which rates were in force when the packet arrived ([`stormbolt_common::policy::InForce::epoch`]).
+    fn epoch(&self) -> u32;
+    /// What this CPU has of the class in `cell` ([`stormbolt_common::limits::cell`]).
+    fn class(&mut self, cell: u32) -> Option<&mut ClassCell>;
+    /// Its rate.
+    fn rate(&self, cell: u32) -> Option<&ClassRate>;
+    /// Both, with what only a packet needs that this CPU's lease does not pay for: the buckets that all
     /// CPUs share, the class's and those of `interface`, and what was dropped of flows like `flow`.
     fn class_to_pay(
         &mut self,

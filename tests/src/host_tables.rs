@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use stormbolt::datapath::PolicyTables;
 use stormbolt_common::classifier::{Block, Lanes};
-use stormbolt_common::counters::{ClassCell, PacketCounter};
+use stormbolt_common::counters::{ClassCell, PacketCounter, Refusals};
 use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::limits::{MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
@@ -18,7 +18,7 @@ use stormbolt_common::source::{
 use stormbolt_common::steer::{STAY, cpu_of_entry};
 use stormbolt_control::observe::CellCounters;
 use stormbolt_ebpf::police::{Bucket, Buckets, Clock, SourceWord};
-use stormbolt_ebpf::tables::{ClassState, Refused, Rules, Tables, ToPay};
+use stormbolt_ebpf::tables::{Refused, Rules, Tables, ToPay};
 
 use crate::counters::{Counters, Watched, interfaces_and_outcomes};
 
@@ -79,6 +79,7 @@ impl Bucket for HostBucket {
 #[derive(Debug, Default)]
 struct HostCell {
     counters: ClassCell,
+    refusals: Refusals,
     own: HostBucket,
     ceil: HostBucket,
     sources: SourceCounters,
@@ -97,6 +98,7 @@ const FLOW_WINDOW: u64 = 1 << 16;
 #[derive(Debug)]
 pub struct HostTables {
     policy: Option<PolicyTables>,
+    epoch: u32,
     blocks: Vec<Block>,
     lanes: Lanes,
     /// Flows that are remembered, a power of two of lines.
@@ -133,6 +135,7 @@ impl HostTables {
         let outcomes = interfaces_and_outcomes().count();
         Self {
             policy: None,
+            epoch: 0,
             blocks: Vec::new(),
             lanes: Lanes::default(),
             flow_lines: vec![FlowLine::default(); FLOW_LINES],
@@ -179,6 +182,22 @@ impl HostTables {
             ..tables.compiled.flows
         };
         self.policy = Some(tables);
+        self.epoch += 1;
+    }
+
+    /// Rewrites a rate of the policy in force.
+    pub fn set_rate(&mut self, cell: u32, rate: ClassRate) {
+        let rates = self.policy.as_mut().map(|policy| &mut policy.rates);
+        for (of, old) in rates.into_iter().flatten() {
+            if *of == cell {
+                *old = rate;
+            }
+        }
+    }
+
+    /// Lets packets go by what was rewritten.
+    pub fn put_rates_into_force(&mut self) {
+        self.epoch += 1;
     }
 
     /// What was refused of the sources of the class in `cell`.
@@ -290,8 +309,18 @@ impl Tables for HostTables {
         self.interface
     }
 
-    fn class(&mut self, cell: u32) -> Option<ClassState<'_>> {
-        Some(self.class_to_pay(cell, 0, 0)?.state)
+    fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    fn class(&mut self, cell: u32) -> Option<&mut ClassCell> {
+        Some(&mut self.cells.entry(cell).or_default().counters)
+    }
+
+    fn rate(&self, cell: u32) -> Option<&ClassRate> {
+        let rates = &self.policy.as_ref()?.rates;
+        let given = rates.iter().find(|(of, _)| *of == cell);
+        Some(given.map_or(&ClassRate::UNLIMITED, |(_, rate)| rate))
     }
 
     fn class_to_pay(
@@ -312,12 +341,10 @@ impl Tables for HostTables {
             interface: capacity.map_or(&InterfaceRate::LENDS_NOTHING, |(_, capacity)| capacity),
             silent_from_ns: u64::MAX,
         };
-        let state = ClassState {
+        Some(ToPay {
             rate: given.map_or(&ClassRate::UNLIMITED, |(_, rate)| rate),
             cell: &mut held.counters,
-        };
-        Some(ToPay {
-            state,
+            refusals: &mut held.refusals,
             buckets,
             dropped: self.dropped.entry(flow % DROPPED_LINES).or_default(),
         })

@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use stormbolt::datapath::{Datapath, PolicyTables};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::outcome::Outcome;
+use stormbolt_common::police::ClassRate;
 use stormbolt_common::steer::entry_for_cpu;
 use stormbolt_common::{limits::SLOTS_PER_CPU_SET, steer};
 use stormbolt_ebpf::pipeline;
@@ -62,6 +63,19 @@ impl SideBySide {
     pub fn install(&mut self, tables: &PolicyTables) {
         self.kernel.install(tables).unwrap();
         self.host.install(tables.clone());
+    }
+
+    /// Rewrites a rate of the policy, as a tick does. It comes into force when rates are [put into
+    /// force](Self::put_rates_into_force).
+    pub fn set_rate(&mut self, cell: u32, rate: ClassRate) {
+        self.kernel.set_rate(cell, rate);
+        self.host.set_rate(cell, rate);
+    }
+
+    /// Puts rates into force that were rewritten.
+    pub fn put_rates_into_force(&mut self) {
+        self.kernel.put_rates_into_force();
+        self.host.put_rates_into_force();
     }
 
     /// Sends all packets of a CPU set where `entry` says.

@@ -3,13 +3,13 @@
 use std::sync::atomic::AtomicU64;
 
 use proptest::prelude::*;
-use stormbolt_common::counters::Lease;
 use stormbolt_common::dropped::DroppedLine;
 use stormbolt_common::police::{COST_FRACTION_BITS, ClassRate, InterfaceRate, MARK_CONGESTION};
 use stormbolt_ebpf::police::{
     Ahead, Buckets, Claim, Known, note_dropped, note_passed, pass_ahead, police, recall,
 };
 use stormbolt_tests::host_tables::{HostBucket, HostClock};
+use stormbolt_tests::policer::OnCpu;
 
 /// A byte a microsecond: 8 Mbit/s.
 const BYTE_NS: u64 = 1_000;
@@ -52,7 +52,7 @@ const OTHER: Claim = Claim {
 struct Class {
     rate: ClassRate,
     bucket: HostBucket,
-    lease: Lease,
+    on_cpu: OnCpu,
     line: DroppedLine,
 }
 
@@ -61,7 +61,7 @@ impl Class {
         Self {
             rate: rate(ahead_us),
             bucket: HostBucket::default(),
-            lease: Lease::default(),
+            on_cpu: OnCpu::default(),
             line: DroppedLine::default(),
         }
     }
@@ -76,12 +76,13 @@ impl Class {
             interface: &InterfaceRate::LENDS_NOTHING,
             silent_from_ns: u64::MAX,
         };
-        let (rate, lease) = (&self.rate, &mut self.lease);
-        match police(rate, lease, &buckets, &clock, bytes) {
+        let (rate, mut held) = (&self.rate, self.on_cpu.held());
+        match police(rate, &mut held, &buckets, &clock, bytes) {
             Ok(()) => Ahead::Passed,
             Err(refusal) => {
                 let asked = (claim, refusal);
-                pass_ahead(rate, lease, &buckets, &mut self.line, &clock, asked, bytes)
+                let line = &mut self.line;
+                pass_ahead(rate, held.refusals, &buckets, line, &clock, asked, bytes)
             }
         }
     }
@@ -111,7 +112,7 @@ fn what_was_dropped_passes_when_it_comes_again_and_other_flows_do_not() {
         "20 ms of a byte a microsecond: {first}"
     );
     assert_eq!(class.packet(0, data(first), 1000), Ahead::Passed);
-    assert_eq!(class.lease.ahead_packets, 1);
+    assert_eq!(class.on_cpu.refusals.ahead_packets, 1);
     let other_flow = Claim {
         flow: FLOW + 1,
         ..data(first)
@@ -238,11 +239,11 @@ fn packets_are_marked_where_their_senders_understand_it() {
     let at = 4_100_000;
     while class.packet(at, OTHER, 1000) == Ahead::Passed {}
     let later = at + 500_000;
-    class.lease.refusals_left = 0;
+    class.on_cpu.refusals.left = 0;
     assert_eq!(class.packet(later, capable, 1000), Ahead::Marked);
-    assert_eq!(class.lease.marked_packets, 1);
+    assert_eq!(class.on_cpu.refusals.marked_packets, 1);
     class.rate.treatment = 0;
-    class.lease.refusals_left = 0;
+    class.on_cpu.refusals.left = 0;
     assert_eq!(class.packet(later, capable, 1000), Ahead::Refused);
 }
 

@@ -2,13 +2,13 @@
 #![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use proptest::prelude::*;
-use stormbolt_common::counters::Lease;
 use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate};
 use stormbolt_control::decide::{Borrowing, class_rate, interface_rate};
 use stormbolt_control::policy::{AttachMode, Class, Interface, Policy, Treatment};
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use stormbolt_ebpf::police::{Buckets, police};
 use stormbolt_tests::host_tables::{HostBucket, HostClock};
+use stormbolt_tests::policer::OnCpu;
 
 use stormbolt_tests::random::Random;
 
@@ -24,7 +24,7 @@ struct Member {
     rate: ClassRate,
     own: HostBucket,
     ceil: HostBucket,
-    leases: Vec<Lease>,
+    on_cpus: Vec<OnCpu>,
     passed_bytes: u64,
 }
 
@@ -77,7 +77,7 @@ impl Link {
                 rate,
                 own: HostBucket::default(),
                 ceil: HostBucket::default(),
-                leases: vec![Lease::default(); usize::try_from(cpus).expect("a small number")],
+                on_cpus: vec![OnCpu::default(); usize::try_from(cpus).expect("a small number")],
                 passed_bytes: 0,
             }
         };
@@ -101,8 +101,8 @@ impl Link {
             silent_from_ns: self.silent_from_ns,
         };
         let clock = HostClock::at(self.now_ns, 250);
-        let lease = &mut member.leases[cpu];
-        let passes = police(&member.rate, lease, &buckets, &clock, bytes).is_ok();
+        let mut held = member.on_cpus[cpu].held();
+        let passes = police(&member.rate, &mut held, &buckets, &clock, bytes).is_ok();
         member.passed_bytes += if passes { bytes } else { 0 };
         passes
     }

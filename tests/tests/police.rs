@@ -9,13 +9,12 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
-use stormbolt_common::counters::Lease;
 use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate};
 use stormbolt_control::decide::class_rate;
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use stormbolt_ebpf::police::Bucket;
 use stormbolt_tests::host_tables::{HostBucket, HostClock};
-use stormbolt_tests::policer::police_alone as police;
+use stormbolt_tests::policer::{OnCpu, police_alone as police};
 use stormbolt_tests::random::Random;
 
 const START_NS: u64 = 3_600_000_000_000;
@@ -25,7 +24,7 @@ const TICKS: [u64; 4] = [100, 250, 300, 1000];
 struct Machine {
     rate: ClassRate,
     bucket: HostBucket,
-    leases: Vec<Lease>,
+    on_cpus: Vec<OnCpu>,
     now_ns: u64,
     ticks_per_second: u64,
     /// What has passed.
@@ -37,7 +36,7 @@ impl Machine {
         Self {
             rate,
             bucket: HostBucket::default(),
-            leases: vec![Lease::default(); cpus],
+            on_cpus: vec![OnCpu::default(); cpus],
             now_ns: START_NS,
             ticks_per_second,
             spent: 0,
@@ -48,7 +47,7 @@ impl Machine {
         let clock = HostClock::at(self.now_ns, self.ticks_per_second);
         let passes = police(
             &self.rate,
-            &mut self.leases[cpu],
+            &mut self.on_cpus[cpu],
             &self.bucket,
             &clock,
             bytes,
@@ -61,9 +60,9 @@ impl Machine {
 
     /// Tokens that were taken out of the bucket and not spent.
     fn held(&self) -> u128 {
-        self.leases
+        self.on_cpus
             .iter()
-            .map(|lease| u128::from(lease.credit))
+            .map(|one| u128::from(one.lease.credit))
             .sum()
     }
 }
@@ -156,7 +155,7 @@ proptest! {
                 let allowed = tightest + signed(units(machine.now_ns));
                 prop_assert!(signed(machine.spent) <= allowed, "{} of {allowed}", machine.spent);
             }
-            prop_assert!(machine.leases.iter().all(|one| u128::from(one.credit) <= units(lease.into())));
+            prop_assert!(machine.on_cpus.iter().all(|one| u128::from(one.lease.credit) <= units(lease.into())));
         }
     }
 
@@ -223,11 +222,11 @@ proptest! {
         let rate = ClassRate { burst_ns, lease_ns, ..ClassRate::default() };
         let clock = HostClock::at(now_ns, 250);
         let bucket = HostBucket::default();
-        let mut lease = Lease::default();
+        let mut lease = OnCpu::default();
         prop_assert!(police(&rate, &mut lease, &bucket, &clock, bytes.into()));
         let rate = ClassRate { cost_per_byte: BLOCKED, ..rate };
         prop_assert!(!police(&rate, &mut lease, &bucket, &clock, bytes.into()));
-        prop_assert_eq!(lease, Lease::default());
+        prop_assert_eq!(lease, OnCpu::default());
         prop_assert_eq!(bucket.spent_until_ns(), 0);
     }
 
@@ -283,7 +282,7 @@ impl Bucket for Contended<'_> {
             let mut others = self.others.borrow_mut();
             let passes = police(
                 &self.rate,
-                &mut others.leases[0],
+                &mut others.on_cpus[0],
                 self.bucket,
                 &self.clock,
                 9000,
@@ -304,7 +303,7 @@ fn a_lease_is_not_given_twice_when_another_cpu_gets_in_between() {
     let rate = class_rate(BitsPerSecond(100_000_000), Nanoseconds::from_millis(20), 2);
     for interruptions in 0..8 {
         let clock = HostClock::at(START_NS, 250);
-        let (bucket, mut lease) = (HostBucket::default(), Lease::default());
+        let (bucket, mut lease) = (HostBucket::default(), OnCpu::default());
         let others = RefCell::new(Machine::new(rate, 1, 250));
         let left = Cell::new(interruptions);
         let mut spent = 0;
@@ -322,7 +321,7 @@ fn a_lease_is_not_given_twice_when_another_cpu_gets_in_between() {
             left.set(interruptions);
         }
         let others = others.borrow();
-        let taken = spent + others.spent + u128::from(lease.credit) + others.held();
+        let taken = spent + others.spent + u128::from(lease.lease.credit) + others.held();
         // The clock stands, so both together share one full bucket, and leave less than a packet.
         assert!(taken <= units(rate.burst_ns), "{interruptions}: {taken}");
         assert!(taken + 9000 * u128::from(rate.cost_per_byte) >= units(rate.burst_ns));
@@ -341,14 +340,14 @@ fn threads_on_one_bucket_pass_no_more_than_the_burst_and_the_time() {
     );
     let (bucket, time) = (HostBucket::default(), AtomicU64::new(START_NS));
     let run = || {
-        let (mut lease, mut spent) = (Lease::default(), 0);
+        let (mut lease, mut spent) = (OnCpu::default(), 0);
         for _ in 0..PACKETS {
             let now = time.fetch_add(STEP_NS, Ordering::SeqCst);
             if police(&rate, &mut lease, &bucket, &HostClock::at(now, 250), 1514) {
                 spent += 1514 * u128::from(rate.cost_per_byte);
             }
         }
-        spent + u128::from(lease.credit)
+        spent + u128::from(lease.lease.credit)
     };
     let taken: u128 = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(run)).collect();

@@ -7,7 +7,7 @@ use stormbolt::lab::require_root;
 use stormbolt_common::limits::cell;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::{
-    COST_FRACTION_BITS, ClassRate, MARK_CONGESTION, REWRITE_DSCP, SHADOW,
+    BLOCKED, COST_FRACTION_BITS, ClassRate, MARK_CONGESTION, REWRITE_DSCP, SHADOW,
 };
 use stormbolt_common::policy::VERDICT_SHADOW_DROP;
 use stormbolt_tests::cases;
@@ -81,6 +81,42 @@ fn packets_leave_with_the_code_point_of_their_class() {
         assert_eq!(outcome, Outcome::ClassPassed, "{name}");
         assert_class(name, changed, 46 << 2 | 0x03);
     }
+}
+
+#[test]
+fn all_terms_of_a_class_change_when_other_rates_come_into_force() {
+    if !require_root("all_terms_of_a_class_change_when_other_rates_come_into_force") {
+        return;
+    }
+    let with = |dscp| ClassRate {
+        treatment: REWRITE_DSCP,
+        dscp,
+        ..ClassRate::UNLIMITED
+    };
+    let mut both = under(with(46));
+    let (name, frame) = segments(0x03).remove(0);
+    let leaves_with = |both: &mut SideBySide, dscp: u8| {
+        let (outcome, _, changed) = both.run_changing(name, &frame);
+        assert_eq!(outcome, Outcome::ClassPassed);
+        assert_class(name, changed, dscp << 2 | 3);
+    };
+    leaves_with(&mut both, 46);
+    let of_default = cell(0, cases::tables(1).0.header.default_class);
+    both.set_rate(of_default, with(10));
+    // A CPU has its copy until then.
+    leaves_with(&mut both, 46);
+    both.put_rates_into_force();
+    leaves_with(&mut both, 10);
+    both.set_rate(
+        of_default,
+        ClassRate {
+            cost_per_byte: BLOCKED,
+            ..with(10)
+        },
+    );
+    both.put_rates_into_force();
+    let (outcome, _) = both.run(name, &frame);
+    assert_eq!(outcome, Outcome::OverRate);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap, ProgramArray};
 use aya_ebpf::macros::btf_map;
 use stormbolt_common::classifier::{BLOCKS_PLACEHOLDER, Block, Lanes};
-use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
+use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter, Refusals};
 use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::FlowLine;
@@ -145,9 +145,13 @@ pub(super) static SLOT_CPUS: Array<u32, { entries(MAX_SLOTS) }, MMAPABLE> = Arra
 #[btf_map]
 pub(super) static CPUS: CpuMap<{ entries(MAX_CPUS) }> = CpuMap::new();
 
-/// Counters and leases of the classes, CPU by CPU.
+/// Counters, leases and terms of the classes, CPU by CPU.
 #[btf_map]
 pub(super) static CLASS_CELLS: Array<ClassCell, CELLS, MMAPABLE> = Array::new();
+
+/// What was refused of the classes, CPU by CPU.
+#[btf_map]
+pub(super) static REFUSALS: Array<Refusals, CELLS, MMAPABLE> = Array::new();
 
 /// Rule counters, CPU by CPU.
 #[btf_map]

@@ -5,7 +5,7 @@ use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::programs::XdpContext;
 use stormbolt_common::classifier::{Block, lane};
 use stormbolt_common::counters::{
-    PacketCounter, cell_index, outcome_index, rule_index, slot_index,
+    ClassCell, PacketCounter, cell_index, outcome_index, rule_index, slot_index,
 };
 use stormbolt_common::dropped::dropped_line_index;
 use stormbolt_common::explain::Explained;
@@ -14,26 +14,26 @@ use stormbolt_common::limits::{
     CellLayout, MAX_IFINDEX, MAX_INTERFACES, interface_rate_index, rate_index,
 };
 use stormbolt_common::outcome::Outcome;
-use stormbolt_common::police::SharedBucket;
-use stormbolt_common::policy::{FamilyRoots, PolicyHeader, policy_slot};
+use stormbolt_common::police::{ClassRate, SharedBucket};
+use stormbolt_common::policy::{Active, FamilyRoots, InForce, PolicyHeader, policy_slot};
 use stormbolt_common::source::{
     SOURCES_PER_LINE, SourceLimit, offender_set_index, source_limit_index,
 };
 use stormbolt_common::steer::cpu_of_entry;
 use stormbolt_ebpf::police::{Bucket, Buckets, SourceWord};
-use stormbolt_ebpf::tables::{ClassState, Refused, Rules, Tables, ToPay};
+use stormbolt_ebpf::tables::{Refused, Rules, Tables, ToPay};
 
 use super::atomic::compare_and_swap;
 use super::clock::KernelClock;
 use super::maps;
 use super::rules::MapRules;
 
-/// The maps, as one packet sees them: the generation is read once, when it arrives.
+/// The maps, as one packet sees them: what is in force is read once, when it arrives.
 pub(crate) struct MapTables {
     /// Index plus one of the interface; zero: it is not ours.
     interface: u32,
     cpu: u32,
-    generation: u32,
+    in_force: InForce,
     rules: MapRules,
 }
 
@@ -42,12 +42,12 @@ impl MapTables {
     /// entries.
     #[inline(always)]
     pub(crate) fn of_arrival(context: &XdpContext) -> Option<Self> {
-        let generation = match maps::ACTIVE.get_ptr(0) {
+        let in_force = InForce::of_word(match maps::ACTIVE.get_ptr(0) {
             // SAFETY: the map has one entry, which lives as long as the program. Read once, or a
             // packet could see two generations.
-            Some(active) => unsafe { active.read_volatile() }.generation,
+            Some(active) => unsafe { active.cast::<u64>().read_volatile() },
             None => 0,
-        };
+        });
         let ifindex = u32::try_from(context.ingress_ifindex()).unwrap_or(u32::MAX);
         let interface = if ifindex < MAX_IFINDEX {
             maps::INTERFACES.get(ifindex).copied()
@@ -58,7 +58,7 @@ impl MapTables {
         Some(Self {
             interface: interface.unwrap_or(0),
             cpu,
-            generation,
+            in_force,
             rules: MapRules::of_arrival(cpu)?,
         })
     }
@@ -68,18 +68,20 @@ impl MapTables {
     pub(crate) fn of_lanes() -> Option<Self> {
         let cpu = this_cpu();
         let rules = MapRules::of_lanes(cpu)?;
-        let generation = rules.lane(lane::GENERATION);
         Some(Self {
             interface: rules.lane(lane::INTERFACE).wrapping_add(1),
             cpu,
-            generation,
+            in_force: InForce {
+                generation: rules.lane(lane::GENERATION),
+                epoch: rules.lane(lane::EPOCH),
+            },
             rules,
         })
     }
 
     #[inline(always)]
     const fn slot(&self) -> u32 {
-        policy_slot(self.generation)
+        policy_slot(self.in_force.generation)
     }
 }
 
@@ -169,14 +171,19 @@ impl Tables for MapTables {
 
     #[inline(always)]
     fn generation(&self) -> u32 {
-        self.generation
+        self.in_force.generation
+    }
+
+    #[inline(always)]
+    fn epoch(&self) -> u32 {
+        self.in_force.epoch
     }
 
     #[inline(always)]
     fn policy(&self) -> Option<PolicyHeader> {
         match self.rules.policy() {
             Some(policy) => Some(policy.header),
-            None if self.generation == 0 => None,
+            None if self.in_force.generation == 0 => None,
             None => Some(maps::POLICIES.get(self.slot())?.header),
         }
     }
@@ -187,15 +194,16 @@ impl Tables for MapTables {
     }
 
     #[inline(always)]
-    fn class(&mut self, cell: u32) -> Option<ClassState<'_>> {
-        let layout = cell_layout();
-        let rate = maps::RATES.get(rate_index(layout, self.slot(), cell))?;
-        let cell = maps::CLASS_CELLS.get_ptr_mut(cell_index(layout, self.cpu, cell))?;
-        Some(ClassState {
-            rate,
-            // SAFETY: this CPU alone writes this entry, and XDP programs do not nest on a CPU.
-            cell: unsafe { &mut *cell },
-        })
+    fn class(&mut self, cell: u32) -> Option<&mut ClassCell> {
+        let index = cell_index(cell_layout(), self.cpu, cell);
+        let cell = maps::CLASS_CELLS.get_ptr_mut(index)?;
+        // SAFETY: this CPU alone writes this entry, and XDP programs do not nest on a CPU.
+        Some(unsafe { &mut *cell })
+    }
+
+    #[inline(always)]
+    fn rate(&self, cell: u32) -> Option<&ClassRate> {
+        maps::RATES.get(rate_index(cell_layout(), self.slot(), cell))
     }
 
     #[inline(always)]
@@ -206,8 +214,12 @@ impl Tables for MapTables {
         flow: u32,
     ) -> Option<ToPay<'_, MapBucket>> {
         let dropped = maps::DROPPED.get_ptr_mut(dropped_line_index(self.cpu, flow))?;
+        let index = cell_index(cell_layout(), self.cpu, cell);
+        let refusals = maps::REFUSALS.get_ptr_mut(index)?;
+        let held = maps::CLASS_CELLS.get_ptr_mut(index)?;
+        let rate = maps::RATES.get(rate_index(cell_layout(), self.slot(), cell))?;
         let interface = interface % MAX_INTERFACES;
-        let rate = maps::INTERFACE_RATES.get(interface_rate_index(self.slot(), interface))?;
+        let capacity = maps::INTERFACE_RATES.get(interface_rate_index(self.slot(), interface))?;
         let shared = maps::INTERFACE_BUCKETS.get_ptr_mut(interface)?;
         let own = maps::BUCKETS.get_ptr_mut(cell_layout().index(cell))?;
         // SAFETY: it is a field of the map's value.
@@ -216,7 +228,7 @@ impl Tables for MapTables {
             own: MapBucket::at(own.cast()),
             ceil: MapBucket::at(word),
             shared: MapBucket::at(shared.cast()),
-            interface: rate,
+            interface: capacity,
             silent_from_ns: match maps::ACTIVE.get_ptr(0) {
                 // SAFETY: the map has one entry, which lives as long as the program.
                 Some(active) => unsafe { active.read_volatile() }.silent_from_ns,
@@ -224,9 +236,13 @@ impl Tables for MapTables {
             },
         };
         Some(ToPay {
-            state: self.class(cell)?,
-            buckets,
+            rate,
             // SAFETY: this CPU alone uses this entry, and map values outlive the program.
+            cell: unsafe { &mut *held },
+            // SAFETY: as above.
+            refusals: unsafe { &mut *refusals },
+            buckets,
+            // SAFETY: as above.
             dropped: unsafe { &mut *dropped },
         })
     }
@@ -367,6 +383,8 @@ impl MapBucket {
     }
 }
 
+// What is in force is the first word.
+const _: () = assert!(core::mem::offset_of!(Active, in_force) == 0);
 // The word of a bucket at its rate is the first.
 const _: () = assert!(core::mem::offset_of!(SharedBucket, spent_until_ns) == 0);
 

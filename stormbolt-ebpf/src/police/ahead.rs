@@ -23,7 +23,7 @@
 //!
 //! The long-run rate is exact. `docs/decisions/0015-tcp-through-a-policer.md` has what was measured.
 
-use stormbolt_common::counters::Lease;
+use stormbolt_common::counters::Refusals;
 use stormbolt_common::dropped::{DroppedLine, MOST_OWED};
 use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, MARK_CONGESTION};
 
@@ -79,7 +79,7 @@ pub enum Ahead {
 #[inline(always)]
 pub fn pass_ahead<C: Clock, B: Bucket>(
     rate: &ClassRate,
-    lease: &mut Lease,
+    refusals: &mut Refusals,
     buckets: &Buckets<'_, B>,
     dropped: &mut DroppedLine,
     clock: &C,
@@ -118,7 +118,7 @@ pub fn pass_ahead<C: Clock, B: Bucket>(
         }
         return Ahead::Refused;
     }
-    lease.ahead_packets = lease.ahead_packets.wrapping_add(1);
+    refusals.ahead_packets = refusals.ahead_packets.wrapping_add(1);
     if known == Known::Again {
         note_passed(dropped, claim.flow, claim.sequence);
     }
@@ -126,7 +126,7 @@ pub fn pass_ahead<C: Clock, B: Bucket>(
         note_pause_over(dropped, claim.flow, jiffy);
     }
     if marks && may_mark(known, claim.sequence) {
-        lease.marked_packets = lease.marked_packets.wrapping_add(1);
+        refusals.marked_packets = refusals.marked_packets.wrapping_add(1);
         return Ahead::Marked;
     }
     Ahead::Passed
@@ -156,7 +156,7 @@ fn pay_as_known<B: Bucket>(
     if !pay_ahead(rate, buckets, now, within_ns, bytes) {
         return false;
     }
-    let cost_ns = cost_of(rate, bytes) >> COST_FRACTION_BITS;
+    let cost_ns = cost_of(&rate.terms(), bytes) >> COST_FRACTION_BITS;
     // Rounded up as often as the fraction is large: a fast class's packets cost far less than the unit.
     let more = (OWED_TIMES * cost_ns + (drawn << (OWED_BITS - 16))) >> OWED_BITS;
     let owed = earlier(u64::from(owed) + more, u64::from(MOST_OWED));
@@ -198,7 +198,7 @@ fn pay_ahead<B: Bucket>(
     if now >= buckets.silent_from_ns {
         return false;
     }
-    let needed_ns = (cost_of(rate, bytes) >> COST_FRACTION_BITS) + 1;
+    let needed_ns = (cost_of(&rate.terms(), bytes) >> COST_FRACTION_BITS) + 1;
     let depth_ns = depth_for(rate, needed_ns);
     // A packet that takes longer than that passes when the bucket owes nothing.
     let limit_ns = later(within_ns, needed_ns);

@@ -32,8 +32,10 @@ pub use renew::{Buckets, MIN_BURST_FOR_UNSEEN_REFUSAL_NS, REFUSALS_PER_LOOK, Ref
 pub use offenders::note_offender;
 pub use source::{Source, SourceVerdict, SourceWord, police_source, source_time};
 
-use stormbolt_common::counters::Lease;
-use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, PACKET_COST_FRACTION_BITS};
+use stormbolt_common::counters::{Lease, Refusals};
+use stormbolt_common::police::{
+    BLOCKED, COST_FRACTION_BITS, ClassRate, PACKET_COST_FRACTION_BITS, Terms,
+};
 
 /// Time in the kernel.
 pub trait Clock {
@@ -56,19 +58,27 @@ pub fn low_half(number: u64) -> u32 {
     u32::try_from(number & u64::from(u32::MAX)).unwrap_or(0)
 }
 
+/// What a CPU has of a class on an interface.
+pub struct Held<'a> {
+    /// What it may still pass.
+    pub lease: &'a mut Lease,
+    /// What it has refused.
+    pub refusals: &'a mut Refusals,
+}
+
 /// The bytes that a packet is policed by: its frame's, and what the link adds to it.
 #[inline(always)]
-pub fn policed_bytes(rate: &ClassRate, frame_bytes: u64) -> u64 {
-    let bytes = frame_bytes.wrapping_add_signed(i64::from(rate.overhead));
+pub fn policed_bytes(terms: &Terms, frame_bytes: u64) -> u64 {
+    let bytes = frame_bytes.wrapping_add_signed(i64::from(terms.overhead));
     // A frame has 14 bytes at least, from which up to 64 may be taken off.
     if bytes > frame_bytes + 127 { 1 } else { bytes }
 }
 
 /// What a packet costs at the class's rate, in 2^-20 ns.
 #[inline(always)]
-pub fn cost_of(rate: &ClassRate, bytes: u64) -> u64 {
-    let by_bytes = bytes.wrapping_mul(rate.cost_per_byte);
-    let least = u64::from(rate.packet_cost) << (COST_FRACTION_BITS - PACKET_COST_FRACTION_BITS);
+pub fn cost_of(terms: &Terms, bytes: u64) -> u64 {
+    let by_bytes = bytes.wrapping_mul(terms.cost_per_byte);
+    let least = u64::from(terms.packet_cost) << (COST_FRACTION_BITS - PACKET_COST_FRACTION_BITS);
     if by_bytes > least { by_bytes } else { least }
 }
 
@@ -80,33 +90,34 @@ pub fn cost_of(rate: &ClassRate, bytes: u64) -> u64 {
 #[inline(always)]
 pub fn police<C: Clock, B: Bucket>(
     rate: &ClassRate,
-    lease: &mut Lease,
+    held: &mut Held<'_>,
     buckets: &Buckets<'_, B>,
     clock: &C,
     bytes: u64,
 ) -> Result<(), Refusal> {
-    if spend(rate, lease, bytes) {
+    if spend(&rate.terms(), held.lease, bytes) {
         return Ok(());
     }
-    renew(rate, lease, buckets, clock, bytes)
+    renew(rate, held, buckets, clock, bytes)
 }
 
 /// Whether this CPU has what a packet of `bytes` bytes costs. Spends it if so; else [`renew`] says
 /// whether the packet is within the rate.
 #[inline(always)]
-pub fn spend(rate: &ClassRate, lease: &mut Lease, bytes: u64) -> bool {
-    if rate.cost_per_byte == 0 {
+pub fn spend(terms: &Terms, lease: &mut Lease, bytes: u64) -> bool {
+    if terms.cost_per_byte == 0 {
         return true;
     }
-    if rate.cost_per_byte != BLOCKED {
-        let cost = cost_of(rate, bytes);
+    if terms.cost_per_byte != BLOCKED {
+        let cost = cost_of(terms, bytes);
         if lease.credit >= cost {
             lease.credit -= cost;
             return true;
         }
     }
-    if lease.borrowed >= bytes {
-        lease.borrowed -= bytes;
+    let borrowed = u64::from(lease.borrowed);
+    if borrowed >= bytes {
+        lease.borrowed = low_half(borrowed - bytes);
         return true;
     }
     false

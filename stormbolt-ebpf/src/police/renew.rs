@@ -9,7 +9,7 @@ use stormbolt_common::police::{
 };
 
 use super::bucket::{Bucket, Wish, available, charge, earlier, later, take};
-use super::{Clock, cost_of};
+use super::{Clock, Held, cost_of, low_half};
 
 /// Packets that are refused after a look at the clock without another look.
 ///
@@ -59,18 +59,19 @@ pub struct Buckets<'a, B> {
 #[inline(always)]
 pub fn renew<C: Clock, B: Bucket>(
     rate: &ClassRate,
-    lease: &mut Lease,
+    held: &mut Held<'_>,
     buckets: &Buckets<'_, B>,
     clock: &C,
     bytes: u64,
 ) -> Result<(), Refusal> {
+    let Held { lease, refusals } = held;
     let never_silent = buckets.silent_from_ns == u64::MAX;
     if rate.cost_per_byte == BLOCKED && never_silent && !may_borrow(rate, buckets.interface) {
         return Err(Refusal::Unseen);
     }
     let jiffy = clock.jiffy_low();
-    if lease.refusals_left > 0 && lease.refused_jiffy == jiffy {
-        lease.refusals_left -= 1;
+    if refusals.left > 0 && refusals.jiffy == jiffy {
+        refusals.left -= 1;
         return Err(Refusal::Unseen);
     }
     let now = clock.now_ns();
@@ -82,8 +83,8 @@ pub fn renew<C: Clock, B: Bucket>(
     if within {
         return Ok(());
     }
-    lease.refused_jiffy = jiffy;
-    lease.refusals_left = if may_refuse_unseen(rate, buckets.interface, bytes) {
+    refusals.jiffy = jiffy;
+    refusals.left = if may_refuse_unseen(rate, buckets.interface, bytes) {
         REFUSALS_PER_LOOK
     } else {
         0
@@ -109,7 +110,7 @@ fn may_refuse_unseen(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) ->
     if rate.cost_per_byte == BLOCKED {
         return true;
     }
-    let cost_ns = cost_of(rate, bytes) >> COST_FRACTION_BITS;
+    let cost_ns = cost_of(&rate.terms(), bytes) >> COST_FRACTION_BITS;
     rate.burst_ns >= MIN_BURST_FOR_UNSEEN_REFUSAL_NS + 2 * cost_ns
 }
 
@@ -125,7 +126,7 @@ fn from_own<B: Bucket>(
     if rate.cost_per_byte == BLOCKED {
         return false;
     }
-    let cost = cost_of(rate, bytes);
+    let cost = cost_of(&rate.terms(), bytes);
     let missing = cost.saturating_sub(lease.credit);
     let needed_ns = (missing >> COST_FRACTION_BITS) + 1;
     let depth_ns = depth_for(rate, needed_ns);
@@ -184,7 +185,7 @@ fn from_others<B: Bucket>(
     if !may_borrow(rate, interface) {
         return false;
     }
-    let missing = bytes.saturating_sub(lease.borrowed);
+    let missing = bytes.saturating_sub(lease.borrowed.into());
     let needed_ns = time_of(missing, interface.cost_per_byte);
     let mut wanted_ns = later(u64::from(rate.loan_ns), needed_ns);
     if rate.ceil_cost_per_byte != 0 {
@@ -210,8 +211,7 @@ fn from_others<B: Bucket>(
     }
     let loan = later(bytes_in(taken_ns, interface.cost_per_byte), missing);
     charge_ceil(rate, buckets, now, loan);
-    lease.borrowed += loan;
-    lease.borrowed -= bytes;
+    lend(lease, loan, bytes);
     true
 }
 
@@ -230,7 +230,7 @@ fn by_failsafe<B: Bucket>(
         0 => UNLIMITED_LOAN,
         BLOCKED => return false,
         cost_per_byte => {
-            let missing = bytes.saturating_sub(lease.borrowed);
+            let missing = bytes.saturating_sub(lease.borrowed.into());
             let needed_ns = time_of(missing, cost_per_byte);
             let wish = Wish {
                 needed: needed_ns,
@@ -246,9 +246,15 @@ fn by_failsafe<B: Bucket>(
             later(bytes_in(taken_ns, cost_per_byte), missing)
         }
     };
-    lease.borrowed += taken_bytes;
-    lease.borrowed -= bytes;
+    lend(lease, taken_bytes, bytes);
     true
+}
+
+/// Adds a loan to what is left of others, and spends what the packet costs.
+#[inline(always)]
+fn lend(lease: &mut Lease, loan: u64, bytes: u64) {
+    let left = (u64::from(lease.borrowed) + loan).saturating_sub(bytes);
+    lease.borrowed = low_half(earlier(left, u64::from(u32::MAX)));
 }
 
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! The control API: HTTP/1.1 with JSON documents over a unix socket.
 //!
-//! Who may open the socket may do everything: it belongs to the daemon's user and group (0660).
-//! Finer rights by the credentials of the peer (`SO_PEERCRED`) are to come.
+//! Who may open the socket may look: it belongs to the daemon's user and a group (0660). Who may change things is
+//! decided by the credentials of the peer ([`access`]); over TLS, where the operator asks for it, by a token.
 //!
 //! | | | |
 //! |---|---|---|
@@ -22,13 +22,15 @@
 //! then does not come into force.
 //!
 //! Every other answer is a [`documents::Problem`]: 400 for what cannot be read, 404 and 405 for what
-//! is not there, 408 and 413 for bodies that are too slow or too large, 409 for a policy that this
+//! is not there, 401 and 403 for callers that may not, 429 for those that ask too often, 408 and 413 for bodies that are too slow or too large, 409 for a policy that this
 //! machine cannot run, 422 for an invalid one, 503 when the daemon has too much to do.
 
+mod access;
 mod body;
 mod class_change;
 pub mod client;
 pub mod documents;
+mod door;
 mod edit;
 pub mod explanation;
 mod names;
@@ -43,6 +45,7 @@ mod rule_change;
 mod server;
 mod set_change;
 mod sets;
+mod tokens;
 
 #[cfg(test)]
 mod openapi_tests;
@@ -56,7 +59,11 @@ mod set_tests;
 pub(crate) mod test_server;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
+pub use access::{Key, Right};
+pub use door::{Door, TlsError};
 pub use edit::{Editor, ReloadError};
 pub use openapi::openapi;
 pub use problem::ApiError;

@@ -1,22 +1,25 @@
-//! Connections to the API, bounded in number and in time.
+//! Connections to the API, bounded in number and in time, for each caller and for all of them.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use thiserror::Error;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// Connections at a time; further ones wait in the kernel.
+use super::access::{Caller, Entered, guard};
+use super::door::{Arrived, Door};
+
+/// Connections at a time by one door; further ones wait in the kernel.
 const MAX_CONNECTIONS: usize = 64;
-/// How long the head of a request may take.
+/// How long the head of a request may take, and before that agreeing on TLS.
 const MAX_HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a connection may take in all: it serves one request.
 /// Policies may take a minute to compile.
@@ -36,23 +39,29 @@ pub enum ServerError {
     Panicked,
 }
 
-/// Serves requests until `stop` resolves, then gives those in progress a moment to end.
+/// What a caller hears that has too many connections open.
+const CROWDED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\n\
+    connection: close\r\n\r\n";
+
+/// Serves requests of the callers at a door until `stop` resolves, then gives those in progress a moment to end.
 ///
 /// # Errors
 ///
 /// When a request panicked: what it may have left half done is not for the next one to find.
 pub async fn serve_connections(
-    listener: UnixListener,
+    door: Door,
     router: Router,
     stop: impl Future,
 ) -> Result<(), ServerError> {
+    let router = router.layer(middleware::from_fn(guard));
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
     loop {
         tokio::select! {
-            (stream, permit) = accept(&listener, &free) => {
-                connections.spawn(serve_one(stream, router.clone(), permit));
+            (arrived, caller, permit) = accept(&door, &free) => {
+                connections.spawn(serve_one(arrived, caller, router.clone(), permit));
             }
             Some(ended) = connections.join_next() => {
                 ended.map_err(|_| ServerError::Panicked)?;
@@ -60,7 +69,7 @@ pub async fn serve_connections(
             _ = &mut stop => break,
         }
     }
-    drop(listener);
+    drop(door);
     let rest = async {
         while let Some(ended) = connections.join_next().await {
             ended.map_err(|_| ServerError::Panicked)?;
@@ -72,14 +81,14 @@ pub async fn serve_connections(
 
 /// Waits until a connection may be served, then for one.
 async fn accept(
-    listener: &UnixListener,
+    door: &Door,
     free: &Arc<Semaphore>,
-) -> (UnixStream, Option<OwnedSemaphorePermit>) {
+) -> (Arrived, Caller, Option<OwnedSemaphorePermit>) {
     // The semaphore is never closed.
     let permit = Arc::clone(free).acquire_owned().await.ok();
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, permit),
+        match door.next().await {
+            Ok((arrived, caller)) => return (arrived, caller, permit),
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
                 sleep(PAUSE).await;
@@ -88,7 +97,47 @@ async fn accept(
     }
 }
 
-async fn serve_one(stream: UnixStream, router: Router, permit: Option<OwnedSemaphorePermit>) {
+async fn serve_one(
+    arrived: Arrived,
+    caller: Caller,
+    router: Router,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    let entered = match caller.counted.map(|key| caller.limits.enter(key)) {
+        None => None,
+        Some(Some(entered)) => Some(entered),
+        Some(None) => {
+            tracing::debug!("{:?} has too many connections", caller.counted);
+            turn_away(&arrived);
+            return;
+        }
+    };
+    let router = router.layer(Extension(caller));
+    match arrived {
+        Arrived::Unix(stream) => serve_stream(stream, router, (permit, entered)).await,
+        Arrived::Tcp(stream, acceptor) => {
+            match timeout(MAX_HEAD_TIME, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => serve_stream(stream, router, (permit, entered)).await,
+                Ok(Err(error)) => tracing::debug!("no TLS was agreed on: {error}"),
+                Err(_) => tracing::debug!("agreeing on TLS took too long"),
+            }
+        }
+    }
+}
+
+/// Says so if that takes no waiting, and closes the connection.
+fn turn_away(arrived: &Arrived) {
+    if let Arrived::Unix(stream) = arrived {
+        // Whoever does not get it sees the connection closed.
+        stream.try_write(CROWDED).unwrap_or(0);
+    }
+}
+
+async fn serve_stream(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    router: Router,
+    counted: (Option<OwnedSemaphorePermit>, Option<Entered>),
+) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(MAX_HEAD_TIME)
@@ -100,5 +149,5 @@ async fn serve_one(stream: UnixStream, router: Router, permit: Option<OwnedSemap
         Ok(Err(error)) => tracing::debug!("a connection ended early: {error}"),
         Err(_) => tracing::debug!("a connection took too long"),
     }
-    drop(permit);
+    drop(counted);
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::client::Client;
 use crate::daemon::fake::{POLICY, Traces};
-use crate::daemon::{Event, Options, RunError, serve};
+use crate::daemon::{AccessOptions, Event, Milestone, Options, RunError, TlsOptions, serve};
 
 /// A daemon on a thread of its own.
 pub(crate) struct Server {
@@ -21,6 +21,11 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// One that listens for callers with a token as well.
+    pub(crate) fn start_with(tls: Option<TlsOptions>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("policy.toml");
         std::fs::write(&config, POLICY).unwrap();
@@ -28,6 +33,8 @@ impl Server {
         let options = Options {
             config,
             socket: socket.clone(),
+            access: AccessOptions::default(),
+            tls,
         };
         let (events, received) = mpsc::channel(1);
         let (ready, is_ready) = std::sync::mpsc::channel();
@@ -37,8 +44,10 @@ impl Server {
                 .build()
                 .unwrap();
             let start = |policy, watch: &mut dyn Watch| Traces::default().start(policy, watch);
-            runtime.block_on(serve(&options, start, received, |_| {
-                ready.send(()).unwrap_or(());
+            runtime.block_on(serve(&options, start, received, |milestone| {
+                if milestone == Milestone::Ready {
+                    ready.send(()).unwrap_or(());
+                }
             }))
         });
         is_ready.recv().unwrap();

@@ -226,8 +226,13 @@ impl Engine {
     pub fn tick(&mut self, now: Nanoseconds) {
         let mut observation = self.observe(now);
         observation.links = std::mem::take(&mut self.signals);
-        for command in self.controller.tick(&observation) {
+        let commands = self.controller.tick(&observation);
+        let other_rates = commands.iter().any(Command::changes_rates);
+        for command in commands {
             self.carry_out(command);
+        }
+        if other_rates {
+            self.datapath.put_rates_into_force();
         }
         self.measure_cpus(now);
         self.promise_word(now, self.policy.failsafe.after);

@@ -1,11 +1,11 @@
 //! What a bucket holds, without touching it.
 
-use stormbolt_common::counters::Lease;
+use stormbolt_common::counters::{Lease, Refusals};
 use stormbolt_common::police::{
     BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate, SharedBucket,
 };
 use stormbolt_control::units::Nanoseconds;
-use stormbolt_ebpf::police::{Bucket, Buckets, Clock, police};
+use stormbolt_ebpf::police::{Bucket, Buckets, Clock, Held, police};
 
 /// A bucket at one moment, in bytes at the class's rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +55,15 @@ pub(super) fn tokens(
         interface: &buckets.interface,
         silent_from_ns: u64::MAX,
     };
-    let mut lease = Lease::default();
+    let mut held = Held {
+        lease: &mut Lease::default(),
+        refusals: &mut Refusals::default(),
+    };
     Tokens {
         bucket_bytes: bytes(available_ns),
         burst_bytes: bytes(rate.burst_ns),
         leased_bytes: in_bytes(u128::from(buckets.leased_credit), rate),
-        passes: police(rate, &mut lease, &copies, &own, packet_bytes).is_ok(),
+        passes: police(rate, &mut held, &copies, &own, packet_bytes).is_ok(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use super::output::Style;
+use crate::api::TlsError;
 use crate::api::client::ClientError;
 use crate::api::documents::Problem;
 use crate::causes::with_causes;
@@ -76,6 +77,8 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             RunError::Socket(error) => Some(of_socket(error)),
             // `transparent` errors leave themselves out of the chain.
             RunError::Start(error) => of_start(error.as_ref()),
+            RunError::Access(_) => Some(Exit::Invalid),
+            RunError::Tls(error) => Some(of_tls(error)),
             RunError::Runtime(_) | RunError::Panicked => None,
         };
     }
@@ -96,9 +99,13 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 fn of_client(error: &ClientError) -> Exit {
     match error {
         ClientError::NotReachable { .. } => Exit::NotReachable,
-        ClientError::NotPermitted { .. } => Exit::NotPermitted,
+        ClientError::NotPermitted { .. }
+        | ClientError::Problem {
+            status: 401 | 403, ..
+        } => Exit::NotPermitted,
         ClientError::TimedOut { .. } => Exit::TimedOut,
         ClientError::Problem { status: 422, .. } => Exit::Invalid,
+
         ClientError::Problem { .. }
         | ClientError::BrokenOff(_)
         | ClientError::Answer(_)
@@ -126,6 +133,13 @@ fn of_socket(error: &SocketError) -> Exit {
         SocketError::Io { .. } | SocketError::InUse { .. } | SocketError::NotASocket { .. } => {
             Exit::Failed
         }
+    }
+}
+
+fn of_tls(error: &TlsError) -> Exit {
+    match error {
+        TlsError::Pem { .. } | TlsError::Certificate(_) | TlsError::Tokens(_) => Exit::Invalid,
+        TlsError::Listen { .. } => Exit::Failed,
     }
 }
 

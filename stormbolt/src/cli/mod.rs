@@ -1,6 +1,7 @@
 //! The command line: arguments in, text out. What changes or shows a
 //! daemon's doings only talks to the API.
 
+mod access;
 mod apply;
 mod check;
 mod class;

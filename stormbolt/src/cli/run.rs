@@ -34,6 +34,8 @@ pub(super) struct Args {
     /// says how many, 65536 by default.
     #[arg(long, value_name = "SIZE", value_parser = table_memory)]
     table_memory: Option<u64>,
+    #[command(flatten)]
+    access: super::access::Args,
 }
 
 /// Enough for a hundred thousand rules and a million prefixes.
@@ -46,6 +48,8 @@ pub(super) fn run(args: &Args, socket: &Path) -> anyhow::Result<Exit> {
     let options = Options {
         config,
         socket: socket.to_owned(),
+        access: args.access.options(),
+        tls: args.access.tls(),
     };
     let asked = args.table_memory;
     // Nobody outside may know which flows share a slot.

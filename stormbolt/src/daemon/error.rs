@@ -5,7 +5,9 @@ use std::io;
 use thiserror::Error;
 
 use super::machine::BoxedError;
+use super::peers::AccessError;
 use super::socket::SocketError;
+use crate::api::TlsError;
 use crate::config::LoadError;
 
 /// Why the daemon does not start, or ended.
@@ -26,6 +28,12 @@ pub enum RunError {
     /// The socket cannot be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// Nobody can be let in as the operator says.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The API cannot be had over TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The data path did not start.
     #[error("cannot start the data path")]
     Start(#[source] BoxedError),

@@ -1,8 +1,11 @@
 //! The daemon's life from the policy file to the last detached interface.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use futures_util::FutureExt as _;
+use futures_util::future::try_join;
 use stormbolt_control::compile::Watch;
 use stormbolt_control::policy::Policy;
 use tokio::net::UnixListener;
@@ -12,10 +15,11 @@ use tokio::task::JoinSet;
 use super::activity::Activity;
 use super::error::RunError;
 use super::machine::{BoxedError, Machine, given_up};
+use super::peers::{Access, AccessOptions};
 use super::pulse::Pulse;
 use super::socket::listen_at;
 use super::worker::Worker;
-use crate::api::{Editor, ServerError, router, serve_connections};
+use crate::api::{Door, Editor, ServerError, router, serve_connections};
 use crate::config;
 
 /// What the daemon is told on its command line.
@@ -25,6 +29,23 @@ pub struct Options {
     pub config: PathBuf,
     /// Where the API listens.
     pub socket: PathBuf,
+    /// Who may use it there.
+    pub access: AccessOptions,
+    /// Where it listens beside that, if it does.
+    pub tls: Option<TlsOptions>,
+}
+
+/// Where the API listens for callers with a token.
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// The certificate and those above it, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// The tokens.
+    pub tokens: PathBuf,
 }
 
 /// What the outside may want of a running daemon.
@@ -39,6 +60,8 @@ pub enum Event {
 /// Where a daemon is in its life, for the service manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Milestone {
+    /// It has its sockets and has read what only its starter may read; nothing else runs yet.
+    Bound,
     /// The machine runs and the API answers.
     Ready,
     /// It reads the policy file again; when that is done, it is ready.
@@ -69,7 +92,14 @@ where
     for line in loaded.warnings.render(false).lines() {
         tracing::warn!("{line}");
     }
-    let (listener, _socket_file) = listen_at(&options.socket)?;
+    let access = Access::find(&options.access)?;
+    let (listener, _socket_file) = listen_at(&options.socket, access.group())?;
+    let tls_door = options
+        .tls
+        .as_ref()
+        .map(|tls| Door::tls(tls.address, &tls.certificate, &tls.key, &tls.tokens));
+    let tls_door = tls_door.transpose()?;
+    say(Milestone::Bound);
     let source = options.config.display().to_string();
     let activity = Activity::default();
     let starting = Worker::start(source, activity.clone(), move |watch| {
@@ -84,7 +114,20 @@ where
     let listener = UnixListener::from_std(listener).map_err(RunError::Runtime)?;
     tracing::info!("listening on {}", options.socket.display());
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut server = Box::pin(serve_connections(listener, router(editor.clone()), stopped));
+    let stopped = stopped.shared();
+    let at_door = |door| serve_connections(door, router(editor.clone()), stopped.clone());
+    let unix = at_door(Door::unix(listener, access));
+    let tls = tls_door.map(at_door);
+    if let Some(tls) = &options.tls {
+        tracing::info!("listening on {} with TLS", tls.address);
+    }
+    let tls = async {
+        match tls {
+            Some(tls) => tls.await,
+            None => Ok(()),
+        }
+    };
+    let mut server = Box::pin(async { try_join(unix, tls).await.map(|_| ()) });
     let mut reloads = JoinSet::new();
     if reload_wanted {
         reloads.spawn(reload(editor.clone(), options.config.clone()));

@@ -12,6 +12,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
 };
 use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{Gid, chown};
 use thiserror::Error;
 
 /// Owner and group may connect, nobody else.
@@ -64,14 +65,18 @@ impl Drop for SocketFile {
     }
 }
 
-/// Listens at `path`, as owner and group only; makes its directory where it is missing.
+/// Listens at `path`, as owner and group only; makes its directory where it is missing. The socket, and a directory
+/// that is made, belong to `group` if it is given.
 ///
 /// The socket of a daemon that is gone is replaced.
 ///
 /// # Errors
 ///
 /// A daemon answers on the socket, something else is in the way, or the kernel refuses.
-pub(super) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile), SocketError> {
+pub(super) fn listen_at(
+    path: &Path,
+    group: Option<Gid>,
+) -> Result<(UnixListener, SocketFile), SocketError> {
     let failed = |operation| {
         move |source: io::Error| SocketError::Io {
             operation,
@@ -83,7 +88,7 @@ pub(super) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile), Socke
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    make_directory(directory).map_err(failed("make the directory of"))?;
+    make_directory(directory, group).map_err(failed("make the directory of"))?;
     // Two daemons that start at once would both take the old socket for stale. A lock on the
     // directory leaves no file behind.
     let lock = File::open(directory).map_err(failed("open the directory of"))?;
@@ -91,6 +96,9 @@ pub(super) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile), Socke
         .map_err(|(_, errno)| failed("lock the directory of")(errno.into()))?;
     remove_stale(path)?;
     let listener = bound(path).map_err(failed("listen on"))?;
+    if group.is_some() {
+        chown(path, None, group).map_err(|errno| failed("give the group")(errno.into()))?;
+    }
     let file = fs::symlink_metadata(path).map_err(failed("find"))?;
     let file = SocketFile {
         path: path.to_owned(),
@@ -103,7 +111,7 @@ pub(super) fn listen_at(path: &Path) -> Result<(UnixListener, SocketFile), Socke
 }
 
 /// The directory itself is ours alone, those above it are anybody's to see.
-fn make_directory(directory: &Path) -> io::Result<()> {
+fn make_directory(directory: &Path, group: Option<Gid>) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }
@@ -116,7 +124,11 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o750)
-        .create(directory)
+        .create(directory)?;
+    if group.is_some() {
+        chown(directory, None, group)?;
+    }
+    Ok(())
 }
 
 fn remove_stale(path: &Path) -> Result<(), SocketError> {
@@ -180,7 +192,7 @@ mod tests {
     fn the_socket_is_for_owner_and_group_in_directories_made_for_it() {
         let directory = directory();
         let path = directory.path().join("run/stormbolt/stormbolt.sock");
-        let (_listener, file) = listen_at(&path).unwrap();
+        let (_listener, file) = listen_at(&path, None).unwrap();
         assert_eq!(mode(&path), 0o660);
         assert_eq!(mode(path.parent().unwrap()) & 0o007, 0);
         UnixStream::connect(&path).unwrap();
@@ -197,7 +209,7 @@ mod tests {
             path.exists(),
             "std leaves the file behind, as a killed daemon does"
         );
-        let (_listener, _file) = listen_at(&path).unwrap();
+        let (_listener, _file) = listen_at(&path, None).unwrap();
         UnixStream::connect(&path).unwrap();
     }
 
@@ -205,8 +217,8 @@ mod tests {
     fn the_socket_of_a_living_daemon_is_left_alone() {
         let directory = directory();
         let path = directory.path().join("socket");
-        let (_listener, _file) = listen_at(&path).unwrap();
-        let error = listen_at(&path).unwrap_err();
+        let (_listener, _file) = listen_at(&path, None).unwrap();
+        let error = listen_at(&path, None).unwrap_err();
         let expected = format!(
             "a daemon is already running: it answers on {}",
             path.display()
@@ -220,7 +232,7 @@ mod tests {
         let directory = directory();
         let path = directory.path().join("socket");
         fs::write(&path, "precious").unwrap();
-        let error = listen_at(&path).unwrap_err();
+        let error = listen_at(&path, None).unwrap_err();
         assert!(matches!(error, SocketError::NotASocket { .. }), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
@@ -229,9 +241,9 @@ mod tests {
     fn a_successors_socket_is_not_removed() {
         let directory = directory();
         let path = directory.path().join("socket");
-        let (_old_listener, old_file) = listen_at(&path).unwrap();
+        let (_old_listener, old_file) = listen_at(&path, None).unwrap();
         fs::remove_file(&path).unwrap();
-        let (_listener, _file) = listen_at(&path).unwrap();
+        let (_listener, _file) = listen_at(&path, None).unwrap();
         drop(old_file);
         assert!(path.exists());
     }

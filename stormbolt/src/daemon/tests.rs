@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::fake::{POLICY, Traces};
 use super::worker::Worker;
-use super::{Activity, Event, Milestone, Options, RunError, Unanswered, serve};
+use super::{AccessOptions, Activity, Event, Milestone, Options, RunError, Unanswered, serve};
 use crate::api::Editor;
 use crate::config;
 
@@ -34,6 +34,8 @@ impl Daemon {
         let options = Options {
             config,
             socket: directory.path().join("run/socket"),
+            access: AccessOptions::default(),
+            tls: None,
         };
         let traces = Traces::default();
         let (events, received) = mpsc::channel(1);
@@ -44,6 +46,7 @@ impl Daemon {
             let say = move |milestone| ready.send(milestone).unwrap_or(());
             serve(&own_options, start, received, say).await
         });
+        assert_eq!(is_ready.recv().await, Some(Milestone::Bound));
         assert_eq!(is_ready.recv().await, Some(Milestone::Ready));
         Self {
             directory,
@@ -174,6 +177,8 @@ async fn a_machine_that_does_not_start_ends_the_daemon_with_its_reason() {
     let options = Options {
         config,
         socket: directory.path().join("socket"),
+        access: AccessOptions::default(),
+        tls: None,
     };
     let (_events, received) = mpsc::channel(1);
     let start = |_, _: &mut dyn Watch| -> Result<super::fake::FakeMachine, super::BoxedError> {
@@ -192,6 +197,8 @@ async fn a_daemon_that_is_stopped_while_it_starts_gives_up_and_ends_well() {
     let options = Options {
         config,
         socket: directory.path().join("socket"),
+        access: AccessOptions::default(),
+        tls: None,
     };
     let (events, received) = mpsc::channel(1);
     let (begun, has_begun) = tokio::sync::oneshot::channel();

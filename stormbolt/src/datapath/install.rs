@@ -1,5 +1,6 @@
 //! Puts a policy into force, as a whole.
 
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use aya::Pod;
@@ -7,7 +8,7 @@ use aya::maps::{Array, ArrayOfMaps, MapData};
 use stormbolt_common::flow_cache::FlowMask;
 use stormbolt_common::limits::{MAX_INTERFACES, interface_rate_index, rate_index};
 use stormbolt_common::police::{ClassRate, InterfaceRate};
-use stormbolt_common::policy::{Active, PolicyEntry, PolicyHeader, policy_slot};
+use stormbolt_common::policy::{Active, InForce, PolicyEntry, PolicyHeader, policy_slot};
 use stormbolt_common::source::{MAX_SOURCE_LIMITS, SourceLimit, source_limit_index};
 use stormbolt_control::compile::CompiledRules;
 use stormbolt_control::units::Nanoseconds;
@@ -82,7 +83,7 @@ impl Datapath {
             let place = index(source_limit_index(slot, number));
             self.sources.limits.set(place, limit);
         }
-        self.activate(tables.header.generation);
+        self.put_into_force(tables.header.generation);
         if self.wait_for_packets(&barrier).is_err() {
             // The new policy is in force and the old one's tables are about to be given away. No packet
             // is in the program for as long as this.
@@ -93,10 +94,16 @@ impl Datapath {
 
     /// Generation in force; zero before the first.
     pub fn generation(&self) -> u32 {
-        self.active.get(0).map_or(0, |active| active.generation)
+        self.in_force().generation
     }
 
-    /// Rewrites the rate of one cell of the policy in force.
+    fn in_force(&self) -> InForce {
+        let word = self.active.get(0).map_or(0, |active| active.in_force);
+        InForce::of_word(word)
+    }
+
+    /// Rewrites the rate of one cell of the policy in force. Packets that a CPU's lease pays for go by the rate before
+    /// until [`Self::put_rates_into_force`].
     pub fn set_rate(&self, cell: u32, rate: ClassRate) {
         let slot = policy_slot(self.generation());
         self.rates
@@ -141,12 +148,24 @@ impl Datapath {
         }
     }
 
-    fn activate(&self, generation: u32) {
+    /// Lets every packet go by the rates that were written before this call.
+    pub fn put_rates_into_force(&self) {
+        self.put_into_force(self.generation());
+    }
+
+    /// Puts the rates that were written into force, and with them a policy.
+    fn put_into_force(&self, generation: u32) {
         if let Some(active) = self.active.get(0) {
+            let before = InForce {
+                generation,
+                ..InForce::of_word(active.in_force)
+            };
+            // What was written before is seen by whoever sees this: no store is moved behind it.
+            fence(Ordering::Release);
             self.active.set(
                 0,
                 Active {
-                    generation,
+                    in_force: before.with_other_rates().word(),
                     ..active
                 },
             );

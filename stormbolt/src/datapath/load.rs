@@ -108,6 +108,7 @@ impl Datapath {
             .map_max_entries(maps::RATES, POLICY_SLOTS * cells)
             .map_max_entries(maps::BUCKETS, cells)
             .map_max_entries(maps::CLASS_CELLS, cpus.saturating_mul(cells))
+            .map_max_entries(maps::REFUSALS, cpus.saturating_mul(cells))
             .map_max_entries(maps::SOURCES, source_lines)
             .map_max_entries(maps::SOURCE_COUNTERS, cpus.saturating_mul(cells))
             .map_max_entries(maps::OFFENDERS, cpus * OFFENDER_SETS)
@@ -132,8 +133,7 @@ impl Datapath {
         active.set(
             0,
             Active {
-                generation: 0,
-                reserved: 0,
+                in_force: 0,
                 hash_seed,
                 silent_from_ns: u64::MAX,
             },

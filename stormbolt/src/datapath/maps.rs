@@ -30,6 +30,7 @@ pub(super) const OFFENDERS: &str = "OFFENDERS";
 pub(super) const SLOT_CPUS: &str = "SLOT_CPUS";
 pub(super) const CPUS: &str = "CPUS";
 pub(super) const CLASS_CELLS: &str = "CLASS_CELLS";
+pub(super) const REFUSALS: &str = "REFUSALS";
 pub(super) const RULE_COUNTERS: &str = "RULE_COUNTERS";
 pub(super) const OUTCOMES: &str = "OUTCOMES";
 pub(super) const SLOT_PACKETS: &str = "SLOT_PACKETS";
