@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::client::Client;
 use crate::daemon::fake::{POLICY, Traces};
-use crate::daemon::{AccessOptions, Event, Options, RunError, TlsOptions, serve};
+use crate::daemon::{AccessOptions, Event, Milestone, Options, RunError, TlsOptions, serve};
 
 /// A daemon on a thread of its own.
 pub(crate) struct Server {
@@ -45,8 +45,10 @@ impl Server {
                 .build()
                 .unwrap();
             let start = |policy, watch: &mut dyn Watch| Traces::default().start(policy, watch);
-            runtime.block_on(serve(&options, start, received, |_| {
-                ready.send(()).unwrap_or(());
+            runtime.block_on(serve(&options, start, received, |milestone| {
+                if milestone == Milestone::Ready {
+                    ready.send(()).unwrap_or(());
+                }
             }))
         });
         is_ready.recv().unwrap();

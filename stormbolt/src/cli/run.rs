@@ -73,6 +73,9 @@ pub(super) fn run(args: &Args, socket: &Path) -> anyhow::Result<Exit> {
     // Nobody outside may know which flows share a slot.
     let seed = RandomState::new().build_hasher().finish();
     let bpffs = (!args.no_pins).then(|| args.bpffs.clone());
+    if let Some(bpffs) = &bpffs {
+        Pins::prepare(bpffs);
+    }
     daemon::run(&options, args.keep_attached, move |policy, watch| {
         let memory = asked.or(policy.tables.memory);
         let memory = memory.unwrap_or(DEFAULT_TABLE_MEMORY);

@@ -6,7 +6,7 @@ use stormbolt_control::compile::Watch;
 use tokio::sync::mpsc;
 
 use super::fake::{POLICY, Traces};
-use super::{Event, Milestone, Options, serve};
+use super::{AccessOptions, Event, Milestone, Options, serve};
 
 #[tokio::test]
 async fn the_service_manager_hears_of_the_start_of_reloads_of_life_and_of_the_end() {
@@ -14,7 +14,7 @@ async fn the_service_manager_hears_of_the_start_of_reloads_of_life_and_of_the_en
     let options = Options {
         config: directory.path().join("policy.toml"),
         socket: directory.path().join("socket"),
-        access: crate::daemon::AccessOptions::default(),
+        access: AccessOptions::default(),
         state: directory.path().join("state"),
         tls: None,
     };
@@ -27,6 +27,7 @@ async fn the_service_manager_hears_of_the_start_of_reloads_of_life_and_of_the_en
         let say = move |milestone| say.send(milestone).unwrap_or(());
         serve(&own_options, start, received, say).await
     });
+    assert_eq!(said.recv().await, Some(Milestone::Bound));
     assert_eq!(said.recv().await, Some(Milestone::Ready));
     while said.recv().await != Some(Milestone::Alive) {}
 

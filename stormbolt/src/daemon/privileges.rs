@@ -18,9 +18,6 @@ const NEEDED: [Capability; 3] = [
 /// For echo requests, where `ping_group_range` leaves the daemon out.
 const USED: Capability = Capability::CAP_NET_RAW;
 
-/// For giving the socket to its group, where the daemon is not in it; until that is done.
-const FOR_SOCKET: Capability = Capability::CAP_CHOWN;
-
 /// The kernel's own refusals come late and do not say what is missing.
 ///
 /// # Errors
@@ -49,16 +46,6 @@ pub(super) fn check() -> Result<(), RunError> {
 pub(super) fn drop_others(places: &[&Path]) {
     if let Err(error) = try_drop(places) {
         tracing::warn!("capabilities that are not needed cannot be given up: {error}");
-    }
-}
-
-/// Gives up what was kept for the socket, when it is there. Other threads must not have begun yet.
-pub(super) fn drop_for_socket() {
-    // Root's own are few by now; not to have it is what is wanted.
-    for set in [CapSet::Effective, CapSet::Permitted] {
-        if let Err(error) = caps::drop(None, set, FOR_SOCKET) {
-            tracing::warn!("{FOR_SOCKET} cannot be given up: {error}");
-        }
     }
 }
 
@@ -95,7 +82,7 @@ fn try_drop(places: &[&Path]) -> Result<(), Box<dyn std::error::Error>> {
 
 /// What stays of `permitted`.
 fn kept(permitted: &CapsHashSet) -> CapsHashSet {
-    let mut kept: HashSet<_> = NEEDED.into_iter().chain([USED, FOR_SOCKET]).collect();
+    let mut kept: HashSet<_> = NEEDED.into_iter().chain([USED]).collect();
     kept.retain(|capability| permitted.contains(capability));
     if NEEDED.iter().any(|needed| !permitted.contains(needed)) {
         // Contains what is missing.
@@ -132,9 +119,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_keeps_four_capabilities_and_one_for_the_socket() {
+    fn root_keeps_four_capabilities() {
         let mut expected: CapsHashSet = NEEDED.into_iter().collect();
-        expected.extend([USED, FOR_SOCKET]);
+        expected.insert(USED);
         assert_eq!(kept(&caps::all()), expected);
         let mut without_raw: CapsHashSet = NEEDED.into_iter().collect();
         assert_eq!(kept(&without_raw), without_raw);

@@ -8,7 +8,7 @@ use stormbolt_control::policy::Policy;
 
 use super::error::RunError;
 use super::machine::{BoxedError, Machine};
-use super::serve::{Event, Options, serve};
+use super::serve::{Event, Milestone, Options, serve};
 use super::{privileges, service_manager, signals};
 
 /// Where the policy file is looked for.
@@ -36,12 +36,6 @@ where
     M: Machine + 'static,
 {
     privileges::check()?;
-    // Before there are other threads. The directories are those of files that are replaced as a whole.
-    privileges::drop_others(&[
-        &options.config,
-        directory_of(&options.config),
-        directory_of(&options.socket),
-    ]);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -53,12 +47,28 @@ where
     };
     let ended = runtime.block_on(async {
         let events = signals::events(at_terminate).map_err(RunError::Runtime)?;
-        serve(options, start, events, service_manager::tell).await
+        let say = |milestone| {
+            if milestone == Milestone::Bound {
+                // There are no other threads yet.
+                privileges::drop_others(&places(options));
+            }
+            service_manager::tell(milestone);
+        };
+        serve(options, start, events, say).await
     });
     runtime.shutdown_timeout(LAST_WAIT);
     ended
 }
 
-fn directory_of(file: &Path) -> &Path {
-    file.parent().unwrap_or(file)
+/// What the daemon writes and removes. The directories are those of files that are replaced as a whole.
+fn places(options: &Options) -> [&Path; 4] {
+    fn directory_of(file: &Path) -> &Path {
+        file.parent().unwrap_or(file)
+    }
+    [
+        &options.config,
+        directory_of(&options.config),
+        directory_of(&options.socket),
+        &options.state,
+    ]
 }

@@ -18,7 +18,6 @@ use super::error::RunError;
 use super::links;
 use super::machine::{BoxedError, Machine, given_up};
 use super::peers::{Access, AccessOptions};
-use super::privileges;
 use super::pulse::Pulse;
 use super::running::Begun;
 use super::socket::listen_at;
@@ -70,6 +69,8 @@ pub enum Event {
 /// Where a daemon is in its life, for the service manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Milestone {
+    /// It has its sockets and has read what only its starter may read; nothing else runs yet.
+    Bound,
     /// The machine runs and the API answers.
     Ready,
     /// It reads the policy file again; when that is done, it is ready.
@@ -103,12 +104,12 @@ where
     }
     let access = Access::find(&options.access)?;
     let (listener, _socket_file) = listen_at(&options.socket, access.group())?;
-    privileges::drop_for_socket();
     let tls_door = options
         .tls
         .as_ref()
         .map(|tls| Door::tls(tls.address, &tls.certificate, &tls.key, &tls.tokens));
     let tls_door = tls_door.transpose()?;
+    say(Milestone::Bound);
     let begun = Begun {
         source: beginning.source.clone(),
         generation: Some(beginning.generation),

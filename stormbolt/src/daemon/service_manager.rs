@@ -7,6 +7,7 @@ use super::serve::Milestone;
 /// Tells how far the daemon is in its life.
 pub(super) fn tell(milestone: Milestone) {
     match milestone {
+        Milestone::Bound => {}
         Milestone::Ready => send(&[NotifyState::Ready]),
         Milestone::Reloading => {
             // Managers that wait for the end of a reload want to know when it began.

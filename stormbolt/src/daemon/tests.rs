@@ -48,6 +48,7 @@ impl Daemon {
             let say = move |milestone| ready.send(milestone).unwrap_or(());
             serve(&own_options, start, received, say).await
         });
+        assert_eq!(is_ready.recv().await, Some(Milestone::Bound));
         assert_eq!(is_ready.recv().await, Some(Milestone::Ready));
         Self {
             directory,

@@ -66,6 +66,14 @@ pub struct Removed {
 }
 
 impl Pins {
+    /// Mounts a bpffs for the directory `base`, if one has to be: while the process still may. Where that cannot be
+    /// done, [`Self::open`] says why.
+    pub fn prepare(base: &Path) {
+        if let Err(error) = bpffs::ensure(base) {
+            tracing::debug!("{error}");
+        }
+    }
+
     /// Takes the directory `base`, which is made where it is missing, and finds out what is pinned
     /// there.
     ///
