@@ -37,6 +37,7 @@ mod class_change;
 pub mod client;
 pub mod documents;
 mod edit;
+mod effects;
 pub mod explanation;
 mod force;
 mod lasting;

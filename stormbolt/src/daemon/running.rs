@@ -8,6 +8,7 @@ use super::activity::{Activity, Cancel};
 use super::clock;
 use super::machine::{BoxedError, Machine};
 use super::probe::Prober;
+use super::recent::{Lately, Recent};
 use crate::api::documents::{DOCUMENT_VERSION, Status};
 use crate::api::explanation::Explanation;
 use crate::apply::{ApplyError, Asked, ExplainError};
@@ -45,6 +46,7 @@ pub struct Running {
     started: Nanoseconds,
     ticks: u64,
     last_tick: Nanoseconds,
+    recent: Recent,
     /// What has been logged already about attachments, and as notices.
     told: (Vec<String>, Vec<String>),
     /// When it was looked for notices last.
@@ -65,6 +67,7 @@ impl Running {
             started: clock::now(),
             ticks: 0,
             last_tick: Nanoseconds(0),
+            recent: Recent::default(),
             told: Default::default(),
             looked: Nanoseconds(0),
         };
@@ -143,6 +146,12 @@ impl Running {
         Ok(answer)
     }
 
+    /// What arrived in the last minute, as far as it is known.
+    pub(crate) fn lately(&self) -> Option<Lately> {
+        let (classes, rules) = (self.machine.classes(), self.machine.rules());
+        self.recent.lately(clock::now(), &classes, &rules)
+    }
+
     /// The status document.
     pub fn status(&self) -> Status {
         let policy = self.machine.policy();
@@ -180,6 +189,12 @@ impl Running {
             }
         }
         self.machine.tick(now);
+        let policy = self.machine.policy();
+        let cells = policy.classes.len() * policy.interfaces.len();
+        if self.recent.is_due(now, cells, policy.rules.len()) {
+            let (classes, rules) = (self.machine.classes(), self.machine.rules());
+            self.recent.note(now, &classes, &rules);
+        }
         let end = clock::now();
         self.ticks += 1;
         self.last_tick = end.since(now);
@@ -188,6 +203,7 @@ impl Running {
 
     /// Another policy is in force.
     fn go_over(&mut self) {
+        self.recent.forget();
         self.prober.follow(self.machine.policy());
         self.log_policy();
     }
