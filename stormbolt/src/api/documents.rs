@@ -10,7 +10,7 @@ use crate::config::Finding;
 
 mod changes;
 
-pub use changes::{Applied, ChangedSet, History, PastPolicy, PolicyChange};
+pub use changes::{Applied, ChangedSet, History, PastPolicy, PolicyChange, TrafficEffect};
 
 /// Version of all documents; raised when a field changes its meaning or goes away.
 pub const DOCUMENT_VERSION: u32 = 1;

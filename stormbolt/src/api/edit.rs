@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use super::book::{Book, Guard, Shared};
 use super::class_change;
 use super::documents::{Applied, ClassChange, DOCUMENT_VERSION, PolicyChange};
+use super::effects::effects;
 use super::force::{Wanted, put_into_force};
 use super::problem::ApiError;
 use super::sets::changed_sets;
@@ -264,6 +265,7 @@ impl Turn {
     /// Says what `policy` would change.
     async fn compare(&self, policy: Policy, warnings: Vec<Finding>) -> Result<Applied, ApiError> {
         let (old, generation) = self.in_force().await?;
+        let lately = self.handle.ask(|running| running.lately()).await?;
         let session = self.terms.session;
         Ok(blocking(move || {
             let mut answer = applied(generation, warnings);
@@ -275,6 +277,8 @@ impl Turn {
             answer.changed_sets = changed_sets(&old, &policy);
             let changes = differences(&old, &policy).into_iter();
             answer.changes = changes.map(PolicyChange::from).collect();
+            let of = |lately| effects(&policy, &answer.changes, lately);
+            answer.effects = lately.as_ref().map(of).unwrap_or_default();
             answer
         })
         .await)
@@ -314,6 +318,7 @@ pub(super) fn applied(generation: u32, warnings: Vec<Finding>) -> Applied {
         version: DOCUMENT_VERSION,
         generation,
         changes: Vec::new(),
+        effects: Vec::new(),
         changed_sets: Vec::new(),
         unchanged_prefixes: None,
         rule_position: None,

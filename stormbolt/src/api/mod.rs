@@ -46,6 +46,7 @@ pub mod client;
 pub mod documents;
 mod door;
 mod edit;
+mod effects;
 pub mod explanation;
 mod force;
 mod lasting;

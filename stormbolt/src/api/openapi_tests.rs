@@ -96,14 +96,15 @@ fn close(schema: &mut Value) {
 
 fn exchange(server: &Server, method: &str, path: &str, body: &str) -> (u16, String, String) {
     let mut stream = UnixStream::connect(&server.socket).unwrap();
-    write!(
-        stream,
+    let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    // A server that has not read everything resets the connection behind its answer.
+    stream.read_to_end(&mut answer).unwrap_or(0);
+    let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let media_type = head
@@ -118,6 +119,7 @@ fn exchange(server: &Server, method: &str, path: &str, body: &str) -> (u16, Stri
 fn requests() -> Vec<(&'static str, &'static str, String)> {
     let none = String::new;
     let with_set = format!("{POLICY}[set.blocked]\nprefixes = [\"192.0.2.0/24\"]\n");
+    let all = json!({"interfaces": []}).to_string();
     let rule = json!({"rule": {"name": "web", "dst-port": [443, "8000-8100"], "class": "gold"}});
     let question = json!({"src": "192.0.2.1", "dst": "198.51.100.1", "dst_port": 443});
     vec![
@@ -155,6 +157,18 @@ fn requests() -> Vec<(&'static str, &'static str, String)> {
         ("GET /v1/policy", "/v1/policy", none()),
         ("GET /v1/openapi.json", "/v1/openapi.json", none()),
         ("DELETE /v1/rules/{name}", "/v1/rules/web", none()),
+        ("POST /v1/detach", "/v1/detach", all.clone()),
+        ("POST /v1/attach", "/v1/attach", all),
+        (
+            "PUT /v1/policy",
+            "/v1/policy?confirm_seconds=60",
+            POLICY.to_owned(),
+        ),
+        ("POST /v1/confirm", "/v1/confirm", none()),
+        ("POST /v1/rollback", "/v1/rollback", none()),
+        ("POST /v1/reload", "/v1/reload", none()),
+        ("GET /v1/history", "/v1/history", none()),
+        ("GET /v1/history/{generation}", "/v1/history/1", none()),
     ]
 }
 

@@ -8,6 +8,7 @@ use super::activity::{Activity, Cancel};
 use super::clock;
 use super::machine::{BoxedError, Machine, no_room};
 use super::probe::Prober;
+use super::recent::{Lately, Recent};
 use super::seldom::Seldom;
 use super::service_manager;
 use crate::api::documents::{DOCUMENT_VERSION, Status};
@@ -48,6 +49,7 @@ pub struct Running {
     started: Nanoseconds,
     ticks: u64,
     last_tick: Nanoseconds,
+    recent: Recent,
     /// What has been logged already about attachments, and as notices.
     told: (Vec<String>, Vec<String>),
     /// When it was looked for notices last.
@@ -78,6 +80,7 @@ impl Running {
             started: clock::now(),
             ticks: 0,
             last_tick: Nanoseconds(0),
+            recent: Recent::default(),
             told: Default::default(),
             looked: Nanoseconds(0),
             journal,
@@ -172,6 +175,12 @@ impl Running {
         Ok(answer)
     }
 
+    /// What arrived in the last minute, as far as it is known.
+    pub(crate) fn lately(&self) -> Option<Lately> {
+        let (classes, rules) = (self.machine.classes(), self.machine.rules());
+        self.recent.lately(clock::now(), &classes, &rules)
+    }
+
     /// The status document.
     pub fn status(&self) -> Status {
         let policy = self.machine.policy();
@@ -245,6 +254,12 @@ impl Running {
             self.machine.sense(self.prober.take());
         }
         self.machine.tick(now);
+        let policy = self.machine.policy();
+        let cells = policy.classes.len() * policy.interfaces.len();
+        if self.recent.is_due(now, cells, policy.rules.len()) {
+            let (classes, rules) = (self.machine.classes(), self.machine.rules());
+            self.recent.note(now, &classes, &rules);
+        }
         let end = clock::now();
         self.ticks += 1;
         self.activity.beat();
@@ -300,6 +315,7 @@ impl Running {
 
     /// Another policy is in force.
     fn go_over(&mut self) {
+        self.recent.forget();
         self.prober.follow(self.machine.policy());
         self.log_policy();
     }

@@ -1,6 +1,7 @@
 //! What became of a change of the policy, or would, and the policies before.
 
 use serde::{Deserialize, Serialize};
+use stormbolt_control::units::BitsPerSecond;
 use utoipa::ToSchema;
 
 #[cfg(doc)]
@@ -17,6 +18,9 @@ pub struct Applied {
     /// Of a dry run, what would change beside the sets, in the order of a policy file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<PolicyChange>,
+    /// Of a dry run, what arrived lately in the classes and rules concerned, where that is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<TrafficEffect>,
     /// Sets that differ from those of the policy before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changed_sets: Vec<ChangedSet>,
@@ -33,6 +37,29 @@ pub struct Applied {
     pub confirm_within_seconds: Option<u64>,
     /// What the daemon noticed about the policy without refusing it.
     pub warnings: Vec<Finding>,
+}
+
+/// What arrived in the last minute in something that would be different.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TrafficEffect {
+    /// `class` or `rule`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Of a class, the interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// Since when: a minute ago, or since the policy is in force.
+    pub within_milliseconds: u64,
+    /// Of a class, what arrived on average, drops included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived_bits_per_second: Option<BitsPerSecond>,
+    /// What of that is above what the class could have had then; nothing if it would be gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_bits_per_second: Option<BitsPerSecond>,
+    /// Of a rule, the packets that it matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched_packets: Option<u64>,
 }
 
 /// Something in a policy that would be different.
