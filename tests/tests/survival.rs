@@ -85,7 +85,8 @@ fn killed_and_started_again_under_a_flood_it_counts_on_and_polices_on() {
     };
     assert!((0..ATTEMPTS).any(|_| restarted()));
 
-    assert_eq!(daemon.status().generation, 1 + restarts);
+    // The same policy has the same number.
+    assert_eq!(daemon.status().generation, 1);
     let arrived = flood.stop(&lab);
     let eth0 = daemon.eth0();
     assert_eq!(eth0.received_packets - at_first, arrived, "{eth0:?}");
@@ -203,7 +204,8 @@ fn a_start_that_fails_leaves_what_runs() {
     assert_eq!(Pins::tables(&bpffs).unwrap(), tables);
     std::fs::write(&file, right).unwrap();
     daemon.start_again(&lab);
-    assert_eq!(daemon.status().generation, 2);
+    // The same policy has the same number.
+    assert_eq!(daemon.status().generation, 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::logging;
 use crate::apply::Engine;
 use crate::config::units::{TABLE_MEMORY, parse_size, write_size};
 use crate::daemon::{self, DEFAULT_BPFFS, DEFAULT_CONFIG, DEFAULT_STATE, Options};
-use crate::datapath::Pins;
+use crate::datapath::{Pins, survey};
 
 /// Runs the daemon in the foreground.
 #[derive(Debug, clap::Args)]
@@ -73,6 +73,8 @@ pub(super) fn run(args: &Args, socket: &Path) -> anyhow::Result<Exit> {
     // Nobody outside may know which flows share a slot.
     let seed = RandomState::new().build_hasher().finish();
     let bpffs = (!args.no_pins).then(|| args.bpffs.clone());
+    // What takes rights that the daemon gives up.
+    survey();
     if let Some(bpffs) = &bpffs {
         Pins::prepare(bpffs);
     }

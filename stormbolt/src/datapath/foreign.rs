@@ -1,23 +1,45 @@
 //! Names the XDP program of somebody else.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::OnceLock;
 
-use aya::programs::loaded_programs;
+use aya::programs::{ProgramInfo, loaded_programs};
+use aya_obj::generated::bpf_prog_type::BPF_PROG_TYPE_XDP;
 
 /// What libxdp calls the program that it chains others behind.
 const DISPATCHER: &str = "xdp_dispatcher";
 
+/// What could be found out of XDP programs while the process had the rights for it ([`survey`]), by number.
+static SURVEYED: OnceLock<BTreeMap<u32, String>> = OnceLock::new();
+
+/// Finds out what XDP programs there are, for [`describe`]: it takes rights (`CAP_SYS_ADMIN`, and for other users' processes
+/// `CAP_SYS_PTRACE`) that a daemon gives up when it has begun.
+pub fn survey() {
+    let programs = loaded_programs().filter_map(Result::ok);
+    let programs = programs.filter(|program| program.program_type() == BPF_PROG_TYPE_XDP);
+    let described = programs.map(|program| (program.id(), described(&program)));
+    // Of the first call, if there are several.
+    SURVEYED.get_or_init(|| described.collect());
+}
+
 /// What is known of program number `id`, as people read it.
 pub(super) fn describe(id: u32) -> String {
-    let mut text = format!("program {id}");
     let known = loaded_programs().filter_map(Result::ok);
-    let known = known.into_iter().find(|program| program.id() == id);
-    let name = known.as_ref().and_then(|program| program.name_as_str());
-    let name = name.unwrap_or_default().to_owned();
-    if let Some(program) = known {
-        text = format!("{text} `{name}`, tag {:016x}", program.tag());
+    if let Some(program) = known.into_iter().find(|program| program.id() == id) {
+        return described(&program);
     }
+    let surveyed = SURVEYED.get().and_then(|programs| programs.get(&id));
+    surveyed.cloned().unwrap_or_else(|| {
+        format!("program {id} (as root, `bpftool prog show id {id}` says which that is)")
+    })
+}
+
+fn described(program: &ProgramInfo) -> String {
+    let id = program.id();
+    let name = program.name_as_str().unwrap_or_default();
+    let mut text = format!("program {id} `{name}`, tag {:016x}", program.tag());
     let holders = holders(Path::new("/proc"), id);
     if holders.is_empty() {
         text.push_str(", which no process holds: it was attached by `ip`, or is pinned");

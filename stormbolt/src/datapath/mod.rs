@@ -34,6 +34,7 @@ pub use cpus::possible_cpus;
 pub use error::DatapathError;
 pub use explain::EXPLAINED_FRAME_BYTES;
 pub use flood::{Flood, FloodFrames, FloodReport};
+pub use foreign::survey;
 pub use gauges::Taken;
 pub use install::PolicyTables;
 pub use lasting::{LeftOutcomes, NumberedRule};
