@@ -70,7 +70,10 @@ async fn set_attached(
     attached: bool,
 ) -> Result<Json<Interfaces>, ApiError> {
     let text = body::text(body, MAX_BODY).await?;
-    let choice: InterfaceChoice = serde_json::from_str(&text).map_err(|error| {
+    // An object: a list of its values would do as well for serde, and an empty one would mean all interfaces.
+    let choice = serde_json::from_str(&text).map(serde_json::Value::Object);
+    let choice = choice.and_then(serde_json::from_value::<InterfaceChoice>);
+    let choice = choice.map_err(|error| {
         let message = format!("the body is not a choice of interfaces: {error}");
         ApiError::new(StatusCode::BAD_REQUEST, message)
     })?;
@@ -99,6 +102,7 @@ mod tests {
     use super::*;
     use crate::api::client::ClientError;
     use crate::api::test_server::Server;
+    use crate::api::tests::request;
 
     fn choice(names: &[&str]) -> InterfaceChoice {
         InterfaceChoice {
@@ -115,6 +119,15 @@ mod tests {
             assert_eq!(detached.interfaces[0].mode, "detached");
             let attached = client.set_attached(&choice(names), true).unwrap();
             assert_eq!(attached.interfaces[0].mode, "native");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_refused() {
+        let server = Server::start();
+        for body in ["[]", "null", "\"eth0\"", "{\"interface\":\"eth0\"}", ""] {
+            let (status, _) = request(&server, "POST /v1/detach", body.as_bytes());
+            assert_eq!(status, 400, "{body}");
         }
     }
 

@@ -32,7 +32,7 @@ fn raw(server: &Server, head: &str, body: &[u8]) -> (u16, Problem) {
     (status, serde_json::from_str(document).expect(&answer))
 }
 
-fn request(server: &Server, line: &str, body: &[u8]) -> (u16, Problem) {
+pub(super) fn request(server: &Server, line: &str, body: &[u8]) -> (u16, Problem) {
     let head = format!(
         "{line} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
         body.len()
