@@ -14,6 +14,7 @@ use crate::config;
 use crate::daemon::fake::{self, POLICY};
 use crate::daemon::{RunError, SocketError};
 use crate::datapath::DatapathError;
+use crate::telemetry::samples;
 
 pub(super) const PLAIN: Style = Style { colour: false };
 
@@ -351,19 +352,7 @@ fn commands_change_what_the_next_ones_show() {
 
 pub(super) fn status() -> Status {
     Status {
-        confirm_within_seconds: None,
-        version: DOCUMENT_VERSION,
-        daemon_version: "0.1.0".to_owned(),
-        pid: 4242,
-        uptime_seconds: 3725,
-        generation: 7,
-        policy_source: "/etc/stormbolt/stormbolt.toml".to_owned(),
-        interval_milliseconds: 100,
-        ticks: 37_250,
-        last_tick_microseconds: 85,
-        interface_count: 1,
-        class_count: 2,
-        rule_count: 1,
         notices: vec!["interface eth0 runs in generic \x1b[2Jmode".to_owned()],
+        ..samples::status()
     }
 }
