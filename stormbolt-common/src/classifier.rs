@@ -10,6 +10,7 @@
 //! edge leads to them, and never change while one does.
 
 use crate::flow_cache::{FlowGauge, FlowWords};
+use crate::sample::SampleGauge;
 
 /// Words of a block, the unit in which the array of words is looked up.
 pub const BLOCK_WORDS: usize = 8;
@@ -42,8 +43,10 @@ pub struct Lanes {
     pub values: [u32; 32],
     /// Most of them again, in the two words that its flow is known by.
     pub flow: FlowWords,
-    /// What outlasts the packet: how well this CPU's flow cache does.
+    /// What outlasts the packet: how well this CPU's flow cache does,
     pub flows: FlowGauge,
+    /// and which packets it has shown to user space.
+    pub samples: SampleGauge,
 }
 
 const _: () = assert!(size_of::<Lanes>() == 192 && LANES <= 32);
@@ -101,6 +104,8 @@ pub mod lane {
     pub const OFFSETS: u32 = 27;
     /// Which rates were in force when the packet came ([`crate::policy::InForce::epoch`]).
     pub const EPOCH: u32 = 28;
+    /// Why the packet is shown to user space, and what became of it ([`crate::sample::Taken`]).
+    pub const SAMPLE: u32 = 29;
 }
 
 /// In [`lane::VERDICT`]: no rule matches.

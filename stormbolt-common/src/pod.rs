@@ -6,6 +6,7 @@ use crate::explain::Explained;
 use crate::generator::{GeneratorSettings, GeneratorState};
 use crate::police::{ClassRate, InterfaceRate, SharedBucket};
 use crate::policy::{Active, PolicyEntry};
+use crate::sample::Sampling;
 use crate::source::{OffenderSet, SourceCounters, SourceLimit, SourceLine};
 
 macro_rules! pod {
@@ -28,6 +29,7 @@ pod!(
     InterfaceRate,
     PacketCounter,
     PolicyEntry,
+    Sampling,
     SharedBucket,
     OffenderSet,
     SourceCounters,

@@ -4,5 +4,7 @@
 pub const RULES: u32 = 0;
 /// Says what the rules say, likewise.
 pub const EXPLAIN_RULES: u32 = 1;
+/// Shows the frame to user space, and ends with its verdict.
+pub const SAMPLE: u32 = 2;
 /// How many there are.
-pub const PROGRAMS: u32 = 2;
+pub const PROGRAMS: u32 = 3;

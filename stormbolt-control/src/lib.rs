@@ -10,6 +10,7 @@ pub mod controller;
 pub mod decide;
 pub mod estimate;
 pub mod explain;
+pub mod flows;
 pub mod import;
 pub mod observe;
 pub mod policy;

@@ -13,5 +13,6 @@ pub mod parse;
 pub mod pipeline;
 pub mod police;
 pub mod rewrite;
+pub mod sample;
 pub mod steer;
 pub mod tables;

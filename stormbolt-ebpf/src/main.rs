@@ -13,11 +13,15 @@ mod kernel;
 use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
+use stormbolt_common::classifier::lane;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::programs;
-use stormbolt_ebpf::pipeline;
+use stormbolt_common::sample::Taken;
+use stormbolt_ebpf::tables::Rules as _;
+use stormbolt_ebpf::{pipeline, sample};
 
 use crate::kernel::packet::XdpPacket;
+use crate::kernel::samples::show_to_user_space;
 use crate::kernel::tables::{MapTables, go_over, write_explained};
 
 /// Takes every frame that arrives into the stages.
@@ -29,6 +33,9 @@ pub(crate) fn stormbolt(context: XdpContext) -> u32 {
         return xdp_action::XDP_PASS;
     };
     if let Some(outcome) = pipeline::begin(&packet, &mut tables) {
+        if sample::is_taken_early(&mut tables, outcome) {
+            go_over(&context, programs::SAMPLE);
+        }
         return verdict(outcome);
     }
     go_over(&context, programs::RULES);
@@ -44,7 +51,28 @@ pub(crate) fn stormbolt(context: XdpContext) -> u32 {
 pub(crate) fn stormbolt_rules(context: XdpContext) -> u32 {
     let packet = XdpPacket::new(&context);
     match MapTables::of_lanes() {
-        Some(mut tables) => verdict(pipeline::finish(&packet, &mut tables)),
+        Some(mut tables) => {
+            let outcome = pipeline::finish(&packet, &mut tables);
+            if sample::is_taken(&mut tables, outcome) {
+                go_over(&context, programs::SAMPLE);
+            }
+            verdict(outcome)
+        }
+        None => xdp_action::XDP_PASS,
+    }
+}
+
+/// Shows the frame to user space, and ends as the program would have that went over into this one. Few frames come
+/// here, and copying one takes longer than all that was done with it.
+#[xdp]
+pub(crate) fn show(context: XdpContext) -> u32 {
+    let Some(mut tables) = MapTables::of_lanes() else {
+        return xdp_action::XDP_PASS;
+    };
+    let taken = Taken::of_word(tables.lane(lane::SAMPLE));
+    show_to_user_space(&context, &mut tables, taken);
+    match Outcome::ALL.get(usize::try_from(taken.outcome).unwrap_or(usize::MAX)) {
+        Some(outcome) => verdict(*outcome),
         None => xdp_action::XDP_PASS,
     }
 }

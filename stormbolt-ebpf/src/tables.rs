@@ -7,6 +7,7 @@ use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
+use stormbolt_common::sample::{SampleGauge, Sampling};
 use stormbolt_common::source::{OffenderSet, SOURCES_PER_LINE, SourceCounters, SourceLimit};
 
 use crate::police::{Bucket, Buckets, Clock, SourceWord};
@@ -110,6 +111,11 @@ pub trait Tables: Rules {
     fn this_cpu(&self) -> u32;
     /// Hands the packet to the queue of `cpu`; `false` when that CPU has none.
     fn redirect(&mut self, cpu: u32) -> bool;
+
+    /// Which packets are shown to user space.
+    fn sampling(&self) -> Sampling;
+    /// Which ones this CPU has shown.
+    fn sample_gauge(&mut self) -> &mut SampleGauge;
 
     /// Adds one packet to a slot's load.
     fn count_slot(&mut self, slot: u32);

@@ -11,5 +11,6 @@ pub mod datapath;
 pub mod demo;
 pub mod explain;
 pub mod lab;
+pub mod sampling;
 mod state;
 pub mod telemetry;

@@ -12,6 +12,7 @@ use stormbolt_common::limits::{MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
+use stormbolt_common::sample::{SampleGauge, Sampling};
 use stormbolt_common::source::{
     OFFENDER_SETS, OffenderSet, SOURCES_PER_LINE, SourceCounters, SourceLimit,
 };
@@ -116,6 +117,8 @@ pub struct HostTables {
     pub hash_seed: u64,
     /// The time.
     pub clock: HostClock,
+    /// Which packets are shown to user space.
+    pub sampling: Sampling,
     /// Entries of all slots.
     pub slot_cpus: Vec<u32>,
     cells: BTreeMap<u32, HostCell>,
@@ -146,6 +149,7 @@ impl HostTables {
             queues: BTreeSet::new(),
             hash_seed,
             clock: HostClock::at(3_600_000_000_000, 250),
+            sampling: Sampling::OFF,
             slot_cpus: vec![STAY; index(MAX_SLOTS)],
             cells: BTreeMap::new(),
             shared: BTreeMap::new(),
@@ -388,6 +392,14 @@ impl Tables for HostTables {
 
     fn redirect(&mut self, cpu: u32) -> bool {
         self.queues.contains(&cpu)
+    }
+
+    fn sampling(&self) -> Sampling {
+        self.sampling
+    }
+
+    fn sample_gauge(&mut self) -> &mut SampleGauge {
+        &mut self.lanes.samples
     }
 
     fn count_slot(&mut self, slot: u32) {

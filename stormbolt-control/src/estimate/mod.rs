@@ -7,6 +7,8 @@ mod link;
 mod slots;
 mod smoothing;
 
+pub(crate) use smoothing::approach;
+
 pub use cells::ClassEstimate;
 pub use echoes::{EchoStatus, Echoes};
 pub use estimator::{Arrivals, Estimator, Origins};

@@ -8,7 +8,7 @@ use crate::units::Nanoseconds;
 /// step of an exponential, which never overshoots however long the span is. So a controller that
 /// runs every 10 ms and one that runs every 10 s forget at the same pace. The gap rounds down, so
 /// a constant sample is reached exactly.
-pub(super) fn approach(
+pub(crate) fn approach(
     value: u64,
     sample: u64,
     span: Nanoseconds,

@@ -3,7 +3,7 @@
 //! Names are those that `stormbolt/src/datapath/maps.rs` looks up; a test loads the object and finds
 //! each.
 
-use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap, ProgramArray};
+use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap, ProgramArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use stormbolt_common::classifier::{BLOCKS_PLACEHOLDER, Block, Lanes};
 use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter, Refusals};
@@ -16,6 +16,7 @@ use stormbolt_common::limits::{
 use stormbolt_common::police::{ClassRate, InterfaceRate, SharedBucket};
 use stormbolt_common::policy::{Active, POLICY_SLOTS, PolicyEntry};
 use stormbolt_common::programs::PROGRAMS;
+use stormbolt_common::sample::{SAMPLE_RING_BYTES, Sample, Sampling};
 use stormbolt_common::source::{
     MAX_SOURCE_LIMITS, OFFENDER_SETS, OffenderSet, SourceCounters, SourceLimit, SourceLine,
 };
@@ -166,6 +167,14 @@ pub(super) static OUTCOMES: Array<PacketCounter, { entries(OUTCOMES_PER_CPU) }, 
 /// Packets per slot, CPU by CPU.
 #[btf_map]
 pub(super) static SLOT_PACKETS: Array<u64, { entries(MAX_SLOTS) }, MMAPABLE> = Array::new();
+
+/// Which packets are shown to user space.
+#[btf_map]
+pub(super) static SAMPLING: Array<Sampling, 1, MMAPABLE> = Array::new();
+
+/// Those packets.
+#[btf_map]
+pub(super) static SAMPLES: RingBuf<Sample, { entries(SAMPLE_RING_BYTES) }> = RingBuf::new();
 
 /// What the explaining program said last.
 #[btf_map]

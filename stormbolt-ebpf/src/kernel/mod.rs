@@ -6,6 +6,7 @@ mod clock;
 mod maps;
 pub(crate) mod packet;
 mod rules;
+pub(crate) mod samples;
 pub(crate) mod tables;
 
 /// The object's licence: the helpers that are for GPL-compatible programs need it.

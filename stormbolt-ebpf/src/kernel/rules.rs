@@ -3,6 +3,7 @@
 use stormbolt_common::classifier::{Block, Lanes, lane};
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords, flow_line_index};
 use stormbolt_common::policy::{FamilyRoots, PolicyEntry, policy_slot};
+use stormbolt_common::sample::SampleGauge;
 use stormbolt_ebpf::tables::Rules;
 
 use super::maps;
@@ -56,6 +57,14 @@ impl MapRules {
         // SAFETY: it is a number that never changes, user space's and not the one that the compiler sees.
         let mask = unsafe { (&raw const maps::FLOW_LINE_MASK).read_volatile() };
         maps::FLOWS.get_ptr_mut(flow_line_index(self.cpu, number, mask))
+    }
+
+    /// What this CPU knows of the packets that it has shown to user space.
+    #[inline(always)]
+    pub(super) fn sample_gauge(&mut self) -> &mut SampleGauge {
+        // SAFETY: this CPU alone uses this entry, and map values outlive the program.
+        let lanes = unsafe { &mut *self.lanes };
+        &mut lanes.samples
     }
 
     #[inline(always)]

@@ -16,6 +16,7 @@ use stormbolt_common::limits::{
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::{ClassRate, SharedBucket};
 use stormbolt_common::policy::{Active, FamilyRoots, InForce, PolicyHeader, policy_slot};
+use stormbolt_common::sample::{SampleGauge, Sampling};
 use stormbolt_common::source::{
     SOURCES_PER_LINE, SourceLimit, offender_set_index, source_limit_index,
 };
@@ -307,6 +308,16 @@ impl Tables for MapTables {
         maps::CPUS
             .redirect(cpu, u64::from(xdp_action::XDP_PASS))
             .is_ok()
+    }
+
+    #[inline(always)]
+    fn sampling(&self) -> Sampling {
+        maps::SAMPLING.get(0).copied().unwrap_or(Sampling::OFF)
+    }
+
+    #[inline(always)]
+    fn sample_gauge(&mut self) -> &mut SampleGauge {
+        self.rules.sample_gauge()
     }
 
     #[inline(always)]

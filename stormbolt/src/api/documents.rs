@@ -8,9 +8,13 @@ use utoipa::ToSchema;
 
 use crate::config::Finding;
 
+mod capture;
 mod changes;
+mod flows;
 
+pub use capture::{CaptureEnd, CaptureLine, CaptureRequest, CapturedIp, CapturedPacket};
 pub use changes::{Applied, ChangedSet, History, PastPolicy, PolicyChange, TrafficEffect};
+pub use flows::{FlowStatus, Flows, SamplingStatus, TalkerStatus};
 
 /// Version of all documents; raised when a field changes its meaning or goes away.
 pub const DOCUMENT_VERSION: u32 = 1;

@@ -18,6 +18,8 @@
 //! | POST | `/v1/explain` | [`explanation::Question`] → [`explanation::Explanation`]; changes nothing |
 //! | POST | `/v1/rules` | [`documents::RuleChange`] → [`documents::Applied`] |
 //! | PATCH, DELETE | `/v1/rules/{name}` | [`documents::RuleChange`], nothing → [`documents::Applied`] |
+//! | GET | `/v1/flows?limit=N` | [`documents::Flows`] |
+//! | POST | `/v1/capture` | [`documents::CaptureRequest`] → [`documents::CaptureLine`], one a line |
 //! | GET | `/v1/openapi.json` | all of this as an OpenAPI document, out of [`openapi()`] |
 //! | PATCH | `/v1/sets/{name}` | [`documents::SetChange`] → [`documents::Applied`] |
 //! | POST | `/v1/detach`, `/v1/attach` | [`attachments::InterfaceChoice`] → [`documents::Interfaces`] |
@@ -41,6 +43,7 @@ mod access;
 pub mod attachments;
 mod body;
 mod book;
+mod captured;
 mod class_change;
 pub mod client;
 pub mod documents;
@@ -59,6 +62,7 @@ mod question_tests;
 mod read_only;
 mod routes;
 mod rule_change;
+mod sampled;
 mod server;
 mod session;
 mod set_change;

@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, ToSchema as _};
 
-use super::documents::Problem;
+use super::documents::{CaptureEnd, CaptureLine, CapturedIp, CapturedPacket, Problem};
 use super::problem::ApiError;
 use super::routes::documented;
 
@@ -32,7 +32,13 @@ pub(super) fn frame() -> OpenApi {
             "The control API of the StormBolt daemon: HTTP/1.1 over its unix socket, which is \
              /run/stormbolt/stormbolt.sock unless it is told another.",
         ));
-    let components = ComponentsBuilder::new().schema_from::<Problem>().build();
+    let components = ComponentsBuilder::new()
+        .schema_from::<Problem>()
+        .schema_from::<CaptureLine>()
+        .schema_from::<CapturedPacket>()
+        .schema_from::<CapturedIp>()
+        .schema_from::<CaptureEnd>()
+        .build();
     OpenApiBuilder::new()
         .info(info)
         .components(Some(components))

@@ -153,6 +153,13 @@ fn requests() -> Vec<(&'static str, &'static str, String)> {
         ("GET /v1/sets", "/v1/sets", none()),
         ("GET /v1/cpus", "/v1/cpus", none()),
         ("GET /v1/sources", "/v1/sources", none()),
+        ("GET /v1/flows", "/v1/flows?limit=3", none()),
+        (
+            "POST /v1/capture",
+            "/v1/capture",
+            json!({"dropped": true, "host": "192.0.2.0/24", "duration_milliseconds": 1})
+                .to_string(),
+        ),
         ("GET /v1/progress", "/v1/progress", none()),
         ("GET /v1/policy", "/v1/policy", none()),
         ("GET /v1/openapi.json", "/v1/openapi.json", none()),

@@ -29,7 +29,7 @@ use super::problem::ApiError;
 use super::question::{asked, unexplained};
 use super::telemetry;
 use super::terms::Terms;
-use super::{read_only, rule_change, set_change};
+use super::{read_only, rule_change, sampled, set_change};
 use crate::config::{MAX_FILE_BYTES, to_toml};
 
 /// The largest body that is no policy, in bytes.
@@ -76,6 +76,7 @@ pub(super) fn documented() -> OpenApiRouter<Editor> {
     OpenApiRouter::with_openapi(frame())
         .merge(read_only::documented())
         .merge(attachments::documented())
+        .merge(sampled::documented())
         .routes(routes!(get_progress))
         .routes(routes!(get_policy, put_policy))
         .routes(routes!(patch_class))

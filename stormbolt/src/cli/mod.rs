@@ -3,6 +3,7 @@
 
 mod access;
 mod apply;
+mod capture;
 mod changing;
 mod check;
 mod class;
@@ -96,6 +97,7 @@ enum Command {
     Metrics(metrics::Args),
     Class(class::Args),
     Explain(explain::Args),
+    Capture(capture::Args),
     Rule(rule::Args),
     Set(set::Args),
     Import(import::Args),
@@ -147,6 +149,7 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Metrics(args) => metrics::run(args, &cli.socket, output),
         Command::Class(args) => class::run(args, &cli.socket, output),
         Command::Explain(args) => explain::run(args, &cli.socket, output),
+        Command::Capture(args) => capture::run(args, &cli.socket, output),
         Command::Rule(args) => rule::run(args, &cli.socket, output),
         Command::Set(args) => set::run(args, &cli.socket, output),
         Command::Import(args) => import::run(args, output),

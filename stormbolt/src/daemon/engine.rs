@@ -8,7 +8,8 @@ use stormbolt_control::units::Nanoseconds;
 use super::machine::{BoxedError, Machine};
 use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Sources};
 use crate::api::explanation::Explanation;
-use crate::apply::{Asked, Engine, ExplainError, FixedSizes};
+use crate::apply::{Asked, Engine, ExplainError, FixedSizes, Named, Wanted};
+use crate::datapath::Samples;
 use crate::telemetry::Counted;
 use crate::telemetry::documents::Tables;
 
@@ -72,6 +73,18 @@ impl Machine for Engine {
 
     fn cpus(&self) -> Cpus {
         self.cpus()
+    }
+
+    fn samples(&mut self) -> Result<Option<Samples>, BoxedError> {
+        Ok(Some(self.samples()?))
+    }
+
+    fn named(&self, wanted: &Wanted) -> Named {
+        self.named(wanted)
+    }
+
+    fn class_number(&self, name: &str) -> Option<u32> {
+        self.class_number(name)
     }
 
     fn sources(&self) -> Sources {

@@ -17,7 +17,8 @@ use crate::api::documents::{
     SourceStatus, Sources,
 };
 use crate::api::explanation::{Explanation, FailedField, NearMiss};
-use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes};
+use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes, Named, Wanted};
+use crate::datapath::Samples;
 use crate::explain::hex;
 use crate::telemetry::documents::Tables;
 use crate::telemetry::{Counted, samples};
@@ -206,6 +207,24 @@ impl Machine for FakeMachine {
 
     fn cpus(&self) -> Cpus {
         cpus()
+    }
+
+    fn samples(&mut self) -> Result<Option<Samples>, BoxedError> {
+        Ok(None)
+    }
+
+    fn named(&self, _wanted: &Wanted) -> Named {
+        Named {
+            interfaces: [(7, "eth0".to_owned())].into(),
+            classes: [(0, "gold".to_owned()), (1, "bulk".to_owned())].into(),
+            rules: [(0, "rule 1".to_owned())].into(),
+        }
+    }
+
+    fn class_number(&self, name: &str) -> Option<u32> {
+        let classes = ["gold", "bulk"];
+        let number = classes.iter().position(|class| *class == name)?;
+        u32::try_from(number).ok()
     }
 
     fn sources(&self) -> Sources {

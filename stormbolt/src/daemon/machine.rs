@@ -9,7 +9,8 @@ use stormbolt_control::units::Nanoseconds;
 
 use crate::api::documents::{Classes, Cpus, Interfaces, Rules, Sources};
 use crate::api::explanation::Explanation;
-use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes};
+use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes, Named, Wanted};
+use crate::datapath::Samples;
 use crate::telemetry::Counted;
 use crate::telemetry::documents::Tables;
 
@@ -70,6 +71,19 @@ pub trait Machine {
 
     /// The CPUs and their load.
     fn cpus(&self) -> Cpus;
+
+    /// The packets that the data path shows, for whoever reads them; once. `None`: it shows none.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    fn samples(&mut self) -> Result<Option<Samples>, BoxedError>;
+
+    /// Names of interfaces, and of what is wanted.
+    fn named(&self, wanted: &Wanted) -> Named;
+
+    /// The number of a class.
+    fn class_number(&self, name: &str) -> Option<u32>;
 
     /// The sources that were refused.
     fn sources(&self) -> Sources;

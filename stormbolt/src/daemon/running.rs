@@ -13,8 +13,9 @@ use super::seldom::Seldom;
 use super::service_manager;
 use crate::api::documents::{DOCUMENT_VERSION, Status};
 use crate::api::explanation::Explanation;
-use crate::apply::{ApplyError, Asked, ExplainError};
+use crate::apply::{ApplyError, Asked, ExplainError, Wanted};
 use crate::causes::with_causes;
+use crate::sampling::{Board, Reader};
 use crate::telemetry::{Journal, Kind, Lookout, RunCounts, Snapshot};
 
 /// Characters of a policy's source that are kept.
@@ -36,6 +37,9 @@ pub(super) struct Begun {
 
 /// A machine that runs; owned by the worker's thread.
 pub struct Running {
+    /// Ends before the machine does.
+    _reader: Option<Reader>,
+    board: Board,
     machine: Box<dyn Machine>,
     prober: Prober,
     activity: Activity,
@@ -64,12 +68,15 @@ pub struct Running {
 impl Running {
     /// Takes over a machine that has just been started.
     pub(super) fn new(
-        machine: Box<dyn Machine>,
+        mut machine: Box<dyn Machine>,
         begun: Begun,
         activity: Activity,
         journal: Journal,
+        board: Board,
     ) -> Self {
         let mut running = Self {
+            _reader: reader(machine.as_mut(), &board),
+            board,
             generation: begun.generation.unwrap_or_else(|| machine.generation()),
             trouble: begun.trouble,
             unconfirmed: None,
@@ -108,6 +115,11 @@ impl Running {
     /// When the policy in force is undone, if it waits to be confirmed.
     pub(crate) fn set_unconfirmed(&mut self, until: Option<Nanoseconds>) {
         self.unconfirmed = until;
+    }
+
+    /// What is known from sampled packets.
+    pub fn board(&self) -> &Board {
+        &self.board
     }
 
     /// What the machine says about itself.
@@ -230,6 +242,11 @@ impl Running {
     pub fn snapshot(&self, limit: usize) -> Snapshot {
         let machine = self.machine.as_ref();
         let silent_from = machine.silent_from();
+        let (sampled, round_trips) = self.board.counts();
+        let classes = Wanted {
+            classes: round_trips.classes().collect(),
+            ..Wanted::default()
+        };
         Snapshot {
             status: self.status(),
             run: self.counts.clone(),
@@ -240,6 +257,9 @@ impl Running {
             cpus: machine.cpus(),
             sources: machine.sources(),
             tables: machine.tables(),
+            sampled,
+            round_trips,
+            class_names: machine.named(&classes).classes,
         }
     }
 
@@ -379,6 +399,25 @@ impl Running {
             tracing::warn!("{notice}");
         }
         self.told.1 = notices;
+    }
+}
+
+/// Reads what the data path shows. Traffic is managed all the same where that cannot be read.
+fn reader(machine: &mut dyn Machine, board: &Board) -> Option<Reader> {
+    let samples = match machine.samples() {
+        Ok(samples) => samples?,
+        Err(error) => {
+            let reason = with_causes(error.as_ref());
+            tracing::warn!("no packets are sampled: {reason}");
+            return None;
+        }
+    };
+    match Reader::start(samples, board.clone()) {
+        Ok(reader) => Some(reader),
+        Err(error) => {
+            tracing::warn!("no packets are sampled: {error}");
+            None
+        }
     }
 }
 

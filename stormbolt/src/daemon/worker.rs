@@ -15,6 +15,7 @@ use super::error::RunError;
 use super::machine::{BoxedError, Machine};
 use super::running::{Begun, Running};
 use super::schedule::Schedule;
+use crate::sampling::Board;
 use crate::telemetry::Journal;
 
 /// Jobs that wait at most; more are refused at once.
@@ -87,7 +88,13 @@ impl Worker {
             let _end = end;
             let machine = start(&mut of_machine.begin(0, 0, &Cancel::default()));
             let running = match machine {
-                Ok(machine) => Running::new(Box::new(machine), begun, of_machine, its_journal),
+                Ok(machine) => Running::new(
+                    Box::new(machine),
+                    begun,
+                    of_machine,
+                    its_journal,
+                    Board::default(),
+                ),
                 Err(error) => {
                     drop(started.send(Err(error)));
                     return;

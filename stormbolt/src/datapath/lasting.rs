@@ -116,7 +116,7 @@ impl Pinned {
     /// Pins the programs and maps of a loaded object, all but the constants.
     pub(super) fn pin(&mut self, ebpf: &mut Ebpf) -> Result<(), DatapathError> {
         let own = self.pins.own().to_owned();
-        for name in [maps::PROGRAM, maps::RULES_PROGRAM] {
+        for name in [maps::PROGRAM, maps::RULES_PROGRAM, maps::SAMPLE_PROGRAM] {
             let path = own.join(name);
             let pinned = xdp_program(ebpf, name)?.pin(&path);
             pinned.map_err(PinError::pin(&path))?;
@@ -291,8 +291,11 @@ impl LeftOutcomes {
 
 /// The kernel's map behind any kind of map that there is in the object.
 fn map_data(map: &Map) -> Option<&MapData> {
-    if let Map::Array(data) | Map::ArrayOfMaps(data) | Map::CpuMap(data) | Map::ProgramArray(data) =
-        map
+    if let Map::Array(data)
+    | Map::ArrayOfMaps(data)
+    | Map::CpuMap(data)
+    | Map::ProgramArray(data)
+    | Map::RingBuf(data) = map
     {
         Some(data)
     } else {
@@ -306,7 +309,7 @@ mod tests {
     use aya_obj::Object;
 
     /// Those that a daemon makes anew.
-    const OF_ONE_DAEMON: [&str; 15] = [
+    const OF_ONE_DAEMON: [&str; 17] = [
         maps::NEXT,
         maps::ACTIVE,
         maps::INTERFACES,
@@ -322,6 +325,8 @@ mod tests {
         maps::SLOT_PACKETS,
         maps::CPUS,
         maps::EXPLAINED,
+        maps::SAMPLING,
+        maps::SAMPLES,
     ];
 
     #[test]

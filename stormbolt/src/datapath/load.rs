@@ -14,6 +14,7 @@ use stormbolt_common::limits::{CellLayout, MAX_IFINDEX, MAX_INTERFACES, MAX_RULE
 use stormbolt_common::police::{ClassRate, InterfaceRate};
 use stormbolt_common::policy::{Active, InForce, POLICY_SLOTS};
 use stormbolt_common::programs;
+use stormbolt_common::sample::Sampling;
 use stormbolt_common::source::OFFENDER_SETS;
 
 use super::cpus::possible_cpus;
@@ -171,6 +172,8 @@ impl Datapath {
         let first = first_state(pinned.as_ref().and_then(Pinned::inherited), hash_seed);
         let hash_seed = first.hash_seed;
         active.set(0, first);
+        let sampling = mapped::<Sampling>(array(maps::SAMPLING)?, maps::SAMPLING, 1)?;
+        sampling.set(0, Sampling::OFF);
         Ok(Self {
             cpus,
             enabled_cpus: BTreeSet::new(),
@@ -263,6 +266,7 @@ fn first_state(inherited: Option<&Record>, hash_seed: u64) -> Active {
 fn load_programs(ebpf: &mut Ebpf) -> Result<u32, DatapathError> {
     load_program(ebpf, maps::PROGRAM)?;
     load_next(ebpf, maps::RULES_PROGRAM, programs::RULES)?;
+    load_next(ebpf, maps::SAMPLE_PROGRAM, programs::SAMPLE)?;
     let info = xdp_program(ebpf, maps::PROGRAM)?.info();
     let info = info.map_err(DatapathError::program("ask about", maps::PROGRAM))?;
     Ok(info.id())

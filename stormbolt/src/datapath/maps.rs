@@ -2,6 +2,7 @@
 
 pub(super) const PROGRAM: &str = "stormbolt";
 pub(super) const RULES_PROGRAM: &str = "stormbolt_rules";
+pub(super) const SAMPLE_PROGRAM: &str = "show";
 pub(super) const EXPLAIN_PROGRAM: &str = "explain";
 pub(super) const EXPLAIN_RULES_PROGRAM: &str = "explain_rules";
 pub(super) const NEXT: &str = "NEXT";
@@ -35,6 +36,8 @@ pub(super) const RULE_COUNTERS: &str = "RULE_COUNTERS";
 pub(super) const OUTCOMES: &str = "OUTCOMES";
 pub(super) const SLOT_PACKETS: &str = "SLOT_PACKETS";
 pub(super) const EXPLAINED: &str = "EXPLAINED";
+pub(super) const SAMPLING: &str = "SAMPLING";
+pub(super) const SAMPLES: &str = "SAMPLES";
 
 pub(super) const GENERATOR_PROGRAM: &str = "generate";
 pub(super) const GENERATOR_SETTINGS: &str = "SETTINGS";

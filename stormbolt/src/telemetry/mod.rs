@@ -6,6 +6,7 @@ pub mod documents;
 mod journal;
 mod lookout;
 mod metrics;
+mod round_trips;
 mod run;
 mod snapshot;
 
@@ -17,5 +18,6 @@ pub(crate) mod samples;
 pub use journal::{Journal, Kind, Severity};
 pub(crate) use lookout::Lookout;
 pub use metrics::{CONTENT_TYPE, Described, catalogue, openmetrics};
+pub use round_trips::RoundTripTimes;
 pub use run::RunCounts;
 pub use snapshot::{Counted, DEFAULT_SERIES_LIMIT, MAX_SERIES_LIMIT, RuleCount, Snapshot};

@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use stormbolt_control::units::Nanoseconds;
 
 use super::documents::{FlowCacheStatus, RuleMemory, TableStatus, Tables};
-use super::{Counted, Journal, Kind, RuleCount, RunCounts, Snapshot};
+use super::{Counted, Journal, Kind, RoundTripTimes, RuleCount, RunCounts, Snapshot};
 use crate::api::documents::{DOCUMENT_VERSION, Status};
 use crate::daemon::fake;
+use crate::sampling::SampleCounts;
 
 pub(crate) fn tables() -> Tables {
     let table = |table: &str, used_entries, limit_entries| TableStatus {
@@ -88,5 +89,21 @@ pub(crate) fn snapshot() -> Snapshot {
         cpus: fake::cpus(),
         sources: fake::sources(),
         tables: tables(),
+        sampled: SampleCounts {
+            shown: 5_000,
+            no_room: 2,
+            over_limit: 30,
+            round_trips: 3,
+        },
+        round_trips: round_trips(),
+        class_names: [(4, "gold".to_owned())].into(),
     }
+}
+
+fn round_trips() -> RoundTripTimes {
+    let mut times = RoundTripTimes::default();
+    for (class, milliseconds) in [(4, 20), (4, 30), (9, 2)] {
+        times.note(class, Nanoseconds::from_millis(milliseconds));
+    }
+    times
 }

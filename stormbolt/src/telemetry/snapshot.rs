@@ -1,10 +1,14 @@
 //! Everything that metrics are made of, as it stood at one moment.
 
+use std::collections::BTreeMap;
+
 use stormbolt_control::units::Nanoseconds;
 
 use super::journal::Kind;
+use super::round_trips::RoundTripTimes;
 use super::run::RunCounts;
 use crate::api::documents::{ClassStatus, Cpus, Interfaces, Sources, Status};
+use crate::sampling::SampleCounts;
 use crate::telemetry::documents::Tables;
 
 /// Pairs of interface and class, and rules, that have series of their own where nobody says otherwise.
@@ -33,6 +37,12 @@ pub struct Snapshot {
     pub sources: Sources,
     /// The tables.
     pub tables: Tables,
+    /// What came of sampling.
+    pub sampled: SampleCounts,
+    /// Round trips of TCP connections,
+    pub round_trips: RoundTripTimes,
+    /// and the names of their classes, by number.
+    pub class_names: BTreeMap<u32, String>,
 }
 
 /// Classes and rules that have series of their own.

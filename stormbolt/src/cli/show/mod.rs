@@ -3,6 +3,7 @@
 mod classes;
 mod cpus;
 mod events;
+mod flows;
 mod history;
 mod interfaces;
 mod rules;
@@ -24,7 +25,9 @@ use serde::de::DeserializeOwned;
 use super::exit::Exit;
 use super::output::{Format, Output, Style};
 use crate::api::client::Client;
-use crate::api::documents::{Classes, Cpus, History, Interfaces, Rules, Sets, Sources, Status};
+use crate::api::documents::{
+    Classes, Cpus, Flows, History, Interfaces, Rules, Sets, Sources, Status,
+};
 use crate::telemetry::documents::Tables;
 
 /// Shows what the daemon does and sees.
@@ -73,6 +76,16 @@ enum Subject {
         after_long_help = "Example:\n  sudo stormbolt show sources --watch"
     )]
     Sources(How),
+
+    /// The flows and sources that send most, and how long round trips take.
+    #[command(
+        long_about = "The flows and the sources that send most, the largest first, with the class of their last packet,             what they send, what of it is dropped and, of TCP connections, round-trip times to the source. It is \
+            estimated from sampled packets: all of them while there are few, one in many under load.\n\n\
+            Round trips are measured where both directions arrive on managed interfaces, by TCP timestamps; where this \
+            machine is one of the ends, by the handshake of connections that others open.",
+        after_long_help = "Example:\n  sudo stormbolt show flows --watch"
+    )]
+    Flows(How),
 
     /// The CPUs: where packets arrive, and where they are steered to.
     #[command(after_long_help = "Example:\n  sudo stormbolt show cpus --watch")]
@@ -127,6 +140,7 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
         Subject::Rules(how) => show::<Rules>(how, &client, output),
         Subject::Sets(how) => show::<Sets>(how, &client, output),
         Subject::Sources(how) => show::<Sources>(how, &client, output),
+        Subject::Flows(how) => show::<Flows>(how, &client, output),
         Subject::Cpus(how) => show::<Cpus>(how, &client, output),
         Subject::History(how) => show::<History>(how, &client, output),
         Subject::Tables(how) => show::<Tables>(how, &client, output),

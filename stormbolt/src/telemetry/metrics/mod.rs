@@ -1,11 +1,12 @@
 //! Metrics in the OpenMetrics text format (<https://prometheus.io/docs/specs/om/open_metrics_spec/>).
 //!
-//! Each family of metrics stands once, in [`daemon`], [`traffic`] or [`tables`]: its name, unit, labels and help, and
+//! Each family of metrics stands once, in [`daemon`], [`traffic`], [`sampled`] or [`tables`]: its name, unit, labels and help, and
 //! beside them where its values come from. The exposition, the list in `docs/observability.md` and the check of the
 //! dashboard are made of that.
 
 mod daemon;
 mod family;
+mod sampled;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,11 @@ impl Collector for Snapshot {
 }
 
 fn families() -> impl Iterator<Item = &'static Family> {
-    let parts = [daemon::FAMILIES, traffic::FAMILIES, tables::FAMILIES];
+    let parts = [
+        daemon::FAMILIES,
+        traffic::FAMILIES,
+        sampled::FAMILIES,
+        tables::FAMILIES,
+    ];
     parts.into_iter().flatten()
 }

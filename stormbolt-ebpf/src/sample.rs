@@ -1,0 +1,94 @@
+//! Which packets user space sees.
+
+use stormbolt_common::classifier::lane;
+use stormbolt_common::outcome::Outcome;
+use stormbolt_common::sample::{SampleGauge, Sampling, Taken};
+
+use crate::police::low_half;
+use crate::tables::Tables;
+
+/// Protocol number of TCP.
+const TCP: u32 = 6;
+
+/// Whether a packet is shown to user space whose outcome was decided in [`crate::pipeline::begin`]: nothing is known of its
+/// connection.
+#[inline(always)]
+pub fn is_taken_early<T: Tables>(tables: &mut T, outcome: Outcome) -> bool {
+    let sampling = tables.sampling();
+    let taken = Taken {
+        outcome: outcome.index(),
+        is_due: is_due(tables.sample_gauge(), sampling),
+        is_watched: false,
+        is_classified: false,
+    };
+    tables.set_lane(lane::SAMPLE, taken.word());
+    taken.is_due
+}
+
+/// Whether the packet in the lanes is, which has been through all stages.
+#[inline(always)]
+pub fn is_taken<T: Tables>(tables: &mut T, outcome: Outcome) -> bool {
+    let sampling = tables.sampling();
+    let is_due = is_due(tables.sample_gauge(), sampling);
+    let is_watched = is_watched(tables, sampling);
+    if !is_due && !is_watched {
+        return false;
+    }
+    let taken = Taken {
+        outcome: outcome.index(),
+        is_due,
+        is_watched,
+        is_classified: true,
+    };
+    tables.set_lane(lane::SAMPLE, taken.word());
+    true
+}
+
+/// Takes note of a packet that is taken, in this jiffy; `false`: it is one too many. `random` says after how many others the
+/// next one is.
+#[inline(always)]
+pub fn enter(
+    gauge: &mut SampleGauge,
+    sampling: Sampling,
+    taken: Taken,
+    jiffy: u32,
+    random: u32,
+) -> bool {
+    if taken.is_due {
+        gauge.seen = random;
+    }
+    if gauge.jiffy != jiffy {
+        gauge.jiffy = jiffy;
+        gauge.taken = 0;
+    }
+    if gauge.taken >= sampling.per_jiffy {
+        gauge.over_limit = gauge.over_limit.wrapping_add(1);
+        return false;
+    }
+    gauge.taken = gauge.taken.wrapping_add(1);
+    true
+}
+
+/// For how many packets a due one stands, in halves: half of one more than the longest gap, which the gaps are on average.
+#[inline(always)]
+pub const fn stands_for_halves(sampling: Sampling, taken: Taken) -> u32 {
+    if taken.is_due {
+        sampling.packet_mask.saturating_add(2)
+    } else {
+        0
+    }
+}
+
+#[inline(always)]
+fn is_due(gauge: &mut SampleGauge, sampling: Sampling) -> bool {
+    gauge.seen = gauge.seen.wrapping_add(1);
+    gauge.seen & sampling.packet_mask == 0
+}
+
+#[inline(always)]
+fn is_watched<T: Tables>(tables: &T, sampling: Sampling) -> bool {
+    let ports = tables.flow_words().ports;
+    let (ours, theirs) = (low_half(ports), low_half(ports >> 16));
+    (ours ^ theirs) & sampling.flow_mask & 0xffff == sampling.flow_mark
+        && tables.lane(lane::PROTOCOL) == TCP
+}

@@ -1,0 +1,84 @@
+//! Answers that are a document a line, as long as they go on.
+
+use futures_util::TryStreamExt as _;
+use http_body_util::BodyExt as _;
+use hyper::Method;
+use hyper::body::{Bytes, Incoming};
+use tokio::io::{AsyncBufReadExt as _, Lines};
+use tokio::task::JoinSet;
+use tokio_util::io::StreamReader;
+
+use super::exchange::whole;
+use super::{Client, ClientError};
+use crate::api::documents::{CaptureLine, CaptureRequest};
+
+type Pieces =
+    std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, std::io::Error>> + Send>>;
+
+/// A capture that goes on; it ends when this is dropped.
+pub struct Capturing {
+    lines: Lines<StreamReader<Pieces, Bytes>>,
+    /// Ends with this.
+    _connection: JoinSet<()>,
+}
+
+impl Client {
+    /// Begins a capture; within [`Self::block_on`].
+    ///
+    /// # Errors
+    ///
+    /// See [`ClientError`].
+    pub async fn capture(&self, request: &CaptureRequest) -> Result<Capturing, ClientError> {
+        let body = serde_json::to_string(request)
+            .map_err(|error| ClientError::Answer(error.to_string()))?;
+        let begin = async {
+            let (mut sender, connection) = self.connect().await?;
+            let mut driven = JoinSet::new();
+            // How it ends, the reader of the body sees.
+            driven.spawn(async { drop(connection.await) });
+            let request = self.request(Method::POST, "/v1/capture", body)?;
+            let answer = sender.send_request(request).await;
+            Ok((answer.map_err(ClientError::BrokenOff)?, driven))
+        };
+        let (answer, connection) = match tokio::time::timeout(self.timeout, begin).await {
+            Ok(answered) => answered?,
+            Err(_) => return Err(self.timed_out(self.timeout)),
+        };
+        if !answer.status().is_success() {
+            return Err(match whole(answer).await {
+                Ok(_) => ClientError::Answer("it is no capture".to_owned()),
+                Err(error) => error,
+            });
+        }
+        Ok(Capturing {
+            lines: StreamReader::new(pieces(answer.into_body())).lines(),
+            _connection: connection,
+        })
+    }
+}
+
+fn pieces(body: Incoming) -> Pieces {
+    Box::pin(body.into_data_stream().map_err(std::io::Error::other))
+}
+
+impl Capturing {
+    /// Waits for the next line.
+    ///
+    /// # Errors
+    ///
+    /// The daemon has broken off.
+    pub async fn next(&mut self) -> Result<CaptureLine, ClientError> {
+        loop {
+            let line = self.lines.next_line().await;
+            let line = line.map_err(|error| ClientError::Answer(error.to_string()))?;
+            let Some(line) = line else {
+                return Err(ClientError::Answer("it ends in the middle".to_owned()));
+            };
+            // Empty ones say that there still is somebody.
+            if !line.is_empty() {
+                return serde_json::from_str(&line)
+                    .map_err(|error| ClientError::Answer(error.to_string()));
+            }
+        }
+    }
+}
