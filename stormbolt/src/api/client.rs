@@ -1,29 +1,29 @@
 //! The client of the API, for the command line and the demo.
 
+mod exchange;
+mod follow;
+
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
+use hyper::Method;
 use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
-use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
 use super::attachments::InterfaceChoice;
 use super::documents::{
-    Applied, ClassChange, CompilingStatus, DOCUMENT_VERSION, Interfaces, Problem, Progress,
-    RuleChange, SetChange,
+    Applied, ClassChange, CompilingStatus, Interfaces, Problem, Progress, RuleChange, SetChange,
 };
 use super::explanation::{Explanation, Question};
-use super::session::SESSION;
 use crate::daemon::DEFAULT_SOCKET;
+
+pub use follow::{Followed, Happened};
 
 /// How long the daemon may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,8 +33,6 @@ const POLICY_TIMEOUT: Duration = Duration::from_secs(90);
 /// How long until the progress of a policy is looked at, and then between looks.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 const LOOKS: Duration = Duration::from_millis(250);
-/// The largest answer that is read, in bytes: a policy with all its prefixes written out.
-const MAX_ANSWER: usize = 256 << 20;
 
 /// Why there is no answer, or not the one that was hoped for.
 #[derive(Debug, Error)]
@@ -74,6 +72,12 @@ pub enum ClientError {
     /// The connection broke off.
     #[error("the daemon broke off")]
     BrokenOff(#[source] hyper::Error),
+    /// What was to go on has ended.
+    #[error("the daemon at {} has gone", path.display())]
+    Gone {
+        /// The socket.
+        path: PathBuf,
+    },
     /// The answer makes no sense.
     #[error("the daemon's answer is not understood: {0}")]
     Answer(String),
@@ -97,6 +101,7 @@ impl ClientError {
                 Some("run this as root, or as a member of the socket's group".to_owned())
             }
             Self::Answer(_) => Some("do the daemon's version and this one differ?".to_owned()),
+            Self::Gone { .. } => Some("when it runs again, begin anew".to_owned()),
             Self::TimedOut { .. }
             | Self::Problem { .. }
             | Self::BrokenOff(_)
@@ -368,94 +373,6 @@ impl Client {
         let path = if attached { "/v1/attach" } else { "/v1/detach" };
         document(&self.block_on(self.ask(Method::POST, path, body, self.timeout))?)
     }
-
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: String,
-        limit: Duration,
-    ) -> Result<Bytes, ClientError> {
-        match tokio::time::timeout(limit, self.exchange(method, path, body)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(ClientError::TimedOut {
-                path: self.path.clone(),
-                seconds: limit.as_secs(),
-            }),
-        }
-    }
-
-    async fn exchange(
-        &self,
-        method: Method,
-        path: &str,
-        body: String,
-    ) -> Result<Bytes, ClientError> {
-        let stream = UnixStream::connect(&self.path)
-            .await
-            .map_err(|error| self.not_connected(error))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream))
-                .await
-                .map_err(ClientError::BrokenOff)?;
-        let mut request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "stormbolt");
-        if let Some(generation) = self.generation {
-            request = request.header(header::IF_MATCH, format!("\"{generation}\""));
-        }
-        if let Some(session) = &self.session {
-            request = request.header(SESSION, session);
-        }
-        let request = request
-            .body(Full::from(body))
-            .map_err(|error| ClientError::Answer(error.to_string()))?;
-        let answer = async {
-            let answer = sender
-                .send_request(request)
-                .await
-                .map_err(ClientError::BrokenOff)?;
-            let (head, body) = answer.into_parts();
-            let body = Limited::new(body, MAX_ANSWER)
-                .collect()
-                .await
-                .map_err(|error| ClientError::Answer(error.to_string()))?;
-            checked(head.status, body.to_bytes())
-        };
-        // The connection is driven here and dropped with the answer.
-        tokio::select! {
-            biased;
-            answer = answer => answer,
-            Err(error) = connection => Err(ClientError::BrokenOff(error)),
-        }
-    }
-
-    fn not_connected(&self, source: io::Error) -> ClientError {
-        let path = self.path.clone();
-        if source.kind() == io::ErrorKind::PermissionDenied {
-            ClientError::NotPermitted { path, source }
-        } else {
-            ClientError::NotReachable { path, source }
-        }
-    }
-}
-
-fn checked(status: StatusCode, body: Bytes) -> Result<Bytes, ClientError> {
-    if status.is_success() {
-        return Ok(body);
-    }
-    // Requests that are no HTTP at all are answered without a document.
-    let problem = serde_json::from_slice(&body).unwrap_or_else(|_| Problem {
-        version: DOCUMENT_VERSION,
-        error: format!("the daemon answered {status}"),
-        generation: None,
-        findings: Vec::new(),
-    });
-    Err(ClientError::Problem {
-        status: status.as_u16(),
-        problem,
-    })
 }
 
 fn document<T: DeserializeOwned>(body: &Bytes) -> Result<T, ClientError> {

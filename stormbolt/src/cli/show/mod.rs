@@ -101,7 +101,8 @@ struct How {
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 
-    /// Show it again every so many seconds, until Ctrl-C; 1 if no number is given.
+    /// Show it again every so many seconds, until Ctrl-C; 1 if no number is given. With `-o json`, a document a
+    /// line. Events are shown as they come.
     #[arg(
         short, long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1",
         value_parser = period
