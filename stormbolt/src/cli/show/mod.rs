@@ -52,7 +52,9 @@ enum Subject {
     #[command(
         long_about = "The classes on each interface: the guaranteed rate, the highest rate \
             (ceil), the rate in force now, what arrived in the last interval (offered), what of it \
-            passed, as a share of the rate in force, and the packets dropped so far.",
+            passed, as a share of the rate in force, and the packets dropped so far; where there are any, \
+            the packets that passed ahead of the rate, and those of them that were marked instead of dropped \
+            (ECN).",
         after_long_help = "Example:\n  sudo stormbolt show classes --watch 0.5"
     )]
     Classes(How),
