@@ -1,4 +1,5 @@
 //! `stormbolt show --watch`: what comes while it watches, and how it ends.
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
