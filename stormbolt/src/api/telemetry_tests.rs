@@ -110,6 +110,21 @@ fn what_happens_to_policies_is_an_event() {
 }
 
 #[test]
+fn a_policy_file_that_is_refused_when_it_is_read_again_is_an_event() {
+    let server = Server::start();
+    let client = server.client();
+    std::fs::write(server.config(), POLICY.replace("800Mbit", "800gbps")).unwrap();
+    client.post("/v1/reload").unwrap_err();
+    let list = events(&client, 4);
+    assert_eq!(kinds(&list), ["policy_refused"]);
+    let message = &list.events[0].message;
+    assert!(
+        message.contains("policy.toml not loaded, the old policy stays in force: "),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_stream_has_the_events_that_were_and_each_that_comes() {
     let server = Server::start();
     let client = server.client();
