@@ -260,7 +260,7 @@ fn json_documents_have_the_documented_keys() {
     assert_eq!(keys(&classes), ["classes", "version"]);
     let expected = "name interface priority guarantee_bits_per_second ceil_bits_per_second \
         rate_bits_per_second offered_bits_per_second passed_bits_per_second passed_packets \
-        passed_bytes dropped_packets dropped_bytes cpus";
+        passed_bytes dropped_packets dropped_bytes ahead_packets marked_packets cpus";
     assert_eq!(keys(&classes["classes"][0]), sorted(expected));
     assert_eq!(classes["classes"][0]["ceil_bits_per_second"], 40_000_000);
 

@@ -88,6 +88,14 @@ fn who_cut_himself_off_is_let_in_again_by_doing_nothing() {
     daemon.cli(&["rollback"]).with_code(0);
     until_it_arrives(&receiver);
     assert_eq!(text(&daemon), bulk_at("20Mbit"));
+
+    // It is known some seconds after the policy came into force.
+    let narrow = policy_file(&bulk_at("10Mbit"));
+    let dry = ["apply", "--dry-run", narrow.path().to_str().unwrap()];
+    until("the dry run says what of the traffic would go", || {
+        let shown = daemon.cli(&dry).with_code(0).stdout;
+        shown.contains("  class bulk on eth0: ") && shown.contains("Mbit of it above its new ceil")
+    });
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! Metrics of real traffic, read by a parser that is not ours, and events.
 
+use std::net::UdpSocket;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use nix::sys::socket::{setsockopt, sockopt};
 use prometheus_parse::{Sample, Scrape, Value};
 use stormbolt::api::documents::{Classes, Interfaces, Rules};
 use stormbolt::lab::require_root;
 use stormbolt::telemetry::documents::EventList;
-use stormbolt_tests::e2e::{Daemon, Family, Lab, policy, until};
+use stormbolt_tests::e2e::{Daemon, Family, HOST, Lab, SENDERS, policy, until};
 
 const PORT: u16 = 7001;
+/// The code point of senders that understand marks (RFC 3168 section 5).
+const ECT_0: i32 = 0b10;
 const CLASSES: &str = "[class.voice]\nrate = \"1Mbit\"\nceil = \"1Mbit\"\n\n[class.bulk]\nper-source = \"50Mbit\"\n\n\
     [[rule]]\nname = \"sip calls\"\nprotocol = \"udp\"\ndst-port = 7001\nclass = \"voice\"\n\n\
     [[rule]]\nname = \"unused\"\nprotocol = \"tcp\"\naction = \"drop\"\n\n[default]\nclass = \"bulk\"\n";
@@ -187,4 +191,39 @@ fn events_tell_of_a_silent_controller_and_of_refused_policies() {
         assert!(shown.contains(words), "{shown}");
     }
     assert_eq!(events().missed_events, 0);
+}
+
+#[test]
+fn packets_that_are_marked_instead_of_dropped_are_counted_by_class() {
+    if !require_root("packets_that_are_marked_instead_of_dropped_are_counted_by_class") {
+        return;
+    }
+    let lab = Lab::new();
+    let daemon = Daemon::start(&lab, &policy(CLASSES));
+    assert_eq!(daemon.class("voice").marked_packets, 0);
+    let flood = || {
+        let socket = UdpSocket::bind((SENDERS.0, 0)).unwrap();
+        setsockopt(&socket, sockopt::Ipv4Tos, &ECT_0).unwrap();
+        for _ in 0..2000 {
+            // Nobody listens, which the kernel tells.
+            socket.send_to(&[0; 1000], (HOST.0, PORT)).unwrap_or(0);
+        }
+    };
+    lab.senders.run(flood).unwrap();
+
+    let class = daemon.class("voice");
+    assert!(class.marked_packets > 0, "{class:?}");
+    assert_eq!(class.ahead_packets, class.marked_packets, "{class:?}");
+    assert!(class.passed_packets >= class.ahead_packets, "{class:?}");
+    let labels = [("interface", "eth0"), ("class", "voice")];
+    let marked = Metrics::scrape(&daemon);
+    let marked = marked.value("stormbolt_class_marked_packets_total", &labels);
+    same(marked, class.marked_packets);
+
+    // Another class that gets the same number in the tables has none of it.
+    let other = policy(&CLASSES.replace("voice", "calls"));
+    std::fs::write(daemon.folder().join("policy.toml"), other).unwrap();
+    daemon.cli(&["reload"]).with_code(0);
+    let class = daemon.class("calls");
+    assert_eq!((class.ahead_packets, class.marked_packets), (0, 0));
 }

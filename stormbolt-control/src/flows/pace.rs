@@ -121,7 +121,7 @@ mod tests {
             let mut pace = Pace::default();
             pace.go_by(observed(pace, packets, 0), Nanoseconds(1), SPAN, 7);
             assert_eq!(pace.sampling().packet_mask, wanted, "{packets}");
-            let mean_gap = (u64::from(wanted) + 2) / 2;
+            let mean_gap = u64::from(wanted / 2) + 1;
             assert!(packets * 10 / mean_gap <= 2_000, "{packets}");
         }
     }

@@ -1,6 +1,7 @@
 //! The client of the API, for the command line and the demo.
 
 mod exchange;
+mod follow;
 mod lines;
 
 use std::convert::Infallible;
@@ -23,6 +24,7 @@ use super::documents::{
 use super::explanation::{Explanation, Question};
 use crate::daemon::DEFAULT_SOCKET;
 
+pub use follow::{Followed, Happened};
 pub use lines::Capturing;
 
 /// How long the daemon may take.
@@ -72,6 +74,12 @@ pub enum ClientError {
     /// The connection broke off.
     #[error("the daemon broke off")]
     BrokenOff(#[source] hyper::Error),
+    /// What was to go on has ended.
+    #[error("the daemon at {} has gone", path.display())]
+    Gone {
+        /// The socket.
+        path: PathBuf,
+    },
     /// The answer makes no sense.
     #[error("the daemon's answer is not understood: {0}")]
     Answer(String),
@@ -95,6 +103,7 @@ impl ClientError {
                 Some("run this as root, or as a member of the socket's group".to_owned())
             }
             Self::Answer(_) => Some("do the daemon's version and this one differ?".to_owned()),
+            Self::Gone { .. } => Some("when it runs again, begin anew".to_owned()),
             Self::TimedOut { .. }
             | Self::Problem { .. }
             | Self::BrokenOff(_)

@@ -209,6 +209,13 @@ pub struct ClassStatus {
     pub dropped_packets: u64,
     /// Bytes dropped for want of tokens since the class exists.
     pub dropped_bytes: u64,
+    /// Packets, of those that passed, that the rate did not pay for: they passed ahead of it, and what comes after them
+    /// pays.
+    #[serde(default)]
+    pub ahead_packets: u64,
+    /// Those of them that were marked (ECN, RFC 3168) instead of being dropped.
+    #[serde(default)]
+    pub marked_packets: u64,
     /// CPUs that the class's flows are spread over; empty: they stay where they arrive.
     pub cpus: Vec<u32>,
 }

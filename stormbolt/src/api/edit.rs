@@ -21,8 +21,9 @@ use super::terms::Terms;
 use crate::apply::FixedSizes;
 use crate::causes::with_causes;
 use crate::config::{self, Finding, LoadError, differences};
-use crate::daemon::{Cancel, Handle, Running, Unanswered};
+use crate::daemon::{Cancel, Handle, Running, Unanswered, clock};
 use crate::state::{Change, Ledger};
+use crate::telemetry::Kind;
 
 /// How long a change waits for the one before it.
 const MAX_WAIT: Duration = Duration::from_secs(5);
@@ -205,7 +206,16 @@ impl Turn {
     pub(super) async fn reload(self, path: &Path) -> Result<Applied, ReloadError> {
         let path = path.to_owned();
         let source = path.display().to_string();
-        let (loaded, text) = blocking(move || config::load(&path)).await?;
+        let loaded = blocking(move || config::load(&path)).await;
+        // What the machine refuses, its thread tells.
+        let (loaded, text) = loaded.inspect_err(|error| {
+            let message = format!(
+                "{source} not loaded, the old policy stays in force: {}",
+                with_causes(error)
+            );
+            let journal = self.handle.journal();
+            journal.record(clock::wall(), Kind::PolicyRefused, &message);
+        })?;
         let shown = loaded.warnings.render(false);
         shown.lines().for_each(|line| tracing::warn!("{line}"));
         let whole = loaded.set_files.is_empty();
@@ -213,7 +223,9 @@ impl Turn {
             warnings: loaded.warnings.findings(),
             ..Wanted::new(loaded.policy, source, Change::File { text, whole })
         };
-        self.apply(wanted).await.map_err(ReloadError::Refused)
+        self.apply_and_compare(wanted)
+            .await
+            .map_err(ReloadError::Refused)
     }
 
     /// Changes one class of the policy in force.
@@ -251,7 +263,7 @@ impl Turn {
                     shown_source: API.to_owned(),
                     ..Wanted::new(policy, source, Change::Edit(edit))
                 };
-                self.apply(wanted).await?
+                self.apply_and_compare(wanted).await?
             }
             _ => applied(generation, warnings),
         };
@@ -275,11 +287,22 @@ impl Turn {
                 Finding::warning(message, "apply it with --confirm 30s")
             }));
             answer.changed_sets = changed_sets(&old, &policy);
-            let changes = differences(&old, &policy).into_iter();
-            answer.changes = changes.map(PolicyChange::from).collect();
+            answer.changes = changes(&old, &policy);
             let of = |lately| effects(&policy, &answer.changes, lately);
             answer.effects = lately.as_ref().map(of).unwrap_or_default();
             answer
+        })
+        .await)
+    }
+
+    /// Puts a policy into force as [`Self::apply`] does, and says what that has changed.
+    pub(super) async fn apply_and_compare(self, wanted: Wanted) -> Result<Applied, ApiError> {
+        let (old, _) = self.in_force().await?;
+        let new = wanted.policy.clone();
+        let answer = self.apply(wanted).await?;
+        Ok(blocking(move || Applied {
+            changes: changes(&old, &new),
+            ..answer
         })
         .await)
     }
@@ -311,6 +334,11 @@ impl Turn {
 fn table_warnings(policy: &Policy, there: FixedSizes) -> impl Iterator<Item = Finding> {
     let notices = there.notices(policy);
     notices.map(|(message, help)| Finding::warning(message, help))
+}
+
+fn changes(old: &Policy, new: &Policy) -> Vec<PolicyChange> {
+    let differences = differences(old, new).into_iter();
+    differences.map(PolicyChange::from).collect()
 }
 
 pub(super) fn applied(generation: u32, warnings: Vec<Finding>) -> Applied {

@@ -147,7 +147,7 @@ impl Turn {
                 Change::Restored(to),
             )
         };
-        turn.apply(wanted).await
+        turn.apply_and_compare(wanted).await
     }
 
     /// Brings back the policy before the one that waits to be confirmed.
@@ -166,7 +166,7 @@ impl Turn {
                 Change::Restored(to),
             )
         };
-        self.apply(wanted).await
+        self.apply_and_compare(wanted).await
     }
 }
 

@@ -8,7 +8,7 @@
 //! | GET | `/v1/status`, `/v1/interfaces`, `/v1/classes`, `/v1/rules`, `/v1/sets`, `/v1/cpus`, `/v1/progress` | [`documents`] |
 //! | GET | `/metrics?series=N` | [`crate::telemetry::catalogue`], as OpenMetrics text |
 //! | GET | `/v1/tables`, `/v1/events?after=N` | [`crate::telemetry::documents`] |
-//! | GET | `/v1/stream/events?after=N`, `/v1/stream/classes?interval_milliseconds=N` and others | the same again and again, as server-sent events |
+//! | GET | `/v1/stream/events?after=N`, `/v1/stream/classes?interval_milliseconds=N` and so on for most documents | the same again and again, as server-sent events |
 //! | GET | `/v1/policy` | the policy in force as TOML |
 //! | PUT | `/v1/policy?name=FILE&dry_run=true&confirm_seconds=30` | a policy file → [`documents::Applied`] |
 //! | POST | `/v1/confirm`, `/v1/rollback?to=N`, `/v1/reload` | nothing → [`documents::Applied`] |
@@ -67,6 +67,7 @@ mod server;
 mod session;
 mod set_change;
 mod sets;
+mod stream;
 mod telemetry;
 mod terms;
 mod tokens;
@@ -79,6 +80,8 @@ mod openapi_tests;
 mod progress_tests;
 #[cfg(test)]
 mod rule_tests;
+#[cfg(test)]
+mod server_tests;
 #[cfg(test)]
 mod set_tests;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The daemon's answers against the document that describes them.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use serde_json::{Value, json};
@@ -52,6 +52,32 @@ impl Document {
             .map(|error| format!("{}: {error}", error.instance_path()))
             .collect();
         assert!(errors.is_empty(), "{what}: {errors:#?} in {value:#}");
+    }
+
+    /// Opens every stream of documents and of events, and checks the first thing that comes.
+    fn watch_all(&self, server: &Server) {
+        let parameters = &self.operation("GET /v1/stream/{document}")["parameters"];
+        let views = &parameters[0]["schema"]["enum"];
+        for view in views.as_array().unwrap() {
+            let name = view.as_str().unwrap();
+            let document = &self.operation(&format!("GET /v1/{name}"))["responses"]["200"];
+            let schema = &document["content"]["application/json"];
+            let path = format!("/v1/stream/{name}?interval_milliseconds=100");
+            self.watch(server, "GET /v1/stream/{document}", &path, schema);
+        }
+        let event = json!({"schema": {"$ref": "#/components/schemas/EventStatus"}});
+        let operation = "GET /v1/stream/events";
+        self.watch(server, operation, "/v1/stream/events?after=0", &event);
+    }
+
+    fn watch(&self, server: &Server, operation: &str, path: &str, data: &Value) {
+        let (media_type, first) = first_event(server, path);
+        let content = &self.operation(operation)["responses"]["200"]["content"];
+        assert!(
+            content[&media_type].is_object(),
+            "{path}: {media_type} is not described"
+        );
+        self.check(data, &serde_json::from_str(&first).unwrap(), path);
     }
 
     /// Sends a request and checks it and its answer.
@@ -115,6 +141,23 @@ fn exchange(server: &Server, method: &str, path: &str, body: &str) -> (u16, Stri
     (status, media_type.to_owned(), body.to_owned())
 }
 
+/// Media type and data of the first event of a stream.
+fn first_event(server: &Server, path: &str) -> (String, String) {
+    let mut stream = UnixStream::connect(&server.socket).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut media_type = None;
+    for line in BufReader::new(stream).lines() {
+        let line = line.unwrap();
+        if let Some(value) = line.strip_prefix("content-type: ") {
+            media_type = Some(value.to_owned());
+        }
+        if let Some(data) = line.strip_prefix("data: ") {
+            return (media_type.unwrap(), data.to_owned());
+        }
+    }
+    panic!("{path} has no event");
+}
+
 /// Requests of every kind in an order in which they succeed: operation, path, body.
 fn requests() -> Vec<(&'static str, &'static str, String)> {
     let none = String::new;
@@ -161,6 +204,9 @@ fn requests() -> Vec<(&'static str, &'static str, String)> {
                 .to_string(),
         ),
         ("GET /v1/progress", "/v1/progress", none()),
+        ("GET /metrics", "/metrics?series=1", none()),
+        ("GET /v1/tables", "/v1/tables", none()),
+        ("GET /v1/events", "/v1/events?after=1", none()),
         ("GET /v1/policy", "/v1/policy", none()),
         ("GET /v1/openapi.json", "/v1/openapi.json", none()),
         ("DELETE /v1/rules/{name}", "/v1/rules/web", none()),
@@ -188,6 +234,11 @@ fn every_operation_answers_what_the_document_says() {
         document.ask(&server, operation, path, &body, 200);
         asked.insert(operation.to_owned());
     }
+    // These answers do not end.
+    document.watch_all(&server);
+    for stream in ["GET /v1/stream/{document}", "GET /v1/stream/events"] {
+        asked.insert(stream.to_owned());
+    }
     // A new route comes with a request here.
     assert_eq!(asked, document.operations());
 }
@@ -209,6 +260,21 @@ fn refusals_are_the_problems_that_the_document_describes() {
         ("POST /v1/rules", "/v1/rules", "{", 400),
         ("DELETE /v1/rules/{name}", "/v1/rules/gone", "", 404),
         ("POST /v1/explain", "/v1/explain", "{\"sorce\":1}", 400),
+        ("GET /metrics", "/metrics?series=x", "", 400),
+        ("GET /v1/events", "/v1/events?before=1", "", 400),
+        (
+            "GET /v1/stream/events",
+            "/v1/stream/events?after=x",
+            "",
+            400,
+        ),
+        ("GET /v1/stream/{document}", "/v1/stream/nothing", "", 404),
+        (
+            "GET /v1/stream/{document}",
+            "/v1/stream/rules?interval_milliseconds=1",
+            "",
+            400,
+        ),
     ] {
         document.ask(&server, operation, path, body, status);
     }

@@ -27,9 +27,8 @@ use super::explanation::{Explanation, Question};
 use super::openapi::{frame, openapi};
 use super::problem::ApiError;
 use super::question::{asked, unexplained};
-use super::telemetry;
 use super::terms::Terms;
-use super::{read_only, rule_change, sampled, set_change};
+use super::{read_only, rule_change, sampled, set_change, stream, telemetry};
 use crate::config::{MAX_FILE_BYTES, to_toml};
 
 /// The largest body that is no policy, in bytes.
@@ -65,7 +64,6 @@ struct RollbackOptions {
 pub fn router(editor: Editor) -> Router {
     let (router, _document) = documented().split_for_parts();
     router
-        .merge(telemetry::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(editor)
@@ -77,6 +75,8 @@ pub(super) fn documented() -> OpenApiRouter<Editor> {
         .merge(read_only::documented())
         .merge(attachments::documented())
         .merge(sampled::documented())
+        .merge(telemetry::documented())
+        .merge(stream::documented())
         .routes(routes!(get_progress))
         .routes(routes!(get_policy, put_policy))
         .routes(routes!(patch_class))

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::Query;
@@ -31,13 +32,14 @@ use super::documents::{
 };
 use super::edit::Editor;
 use super::problem::ApiError;
+use super::server::Endless;
 use crate::apply::{Named, Wanted};
 use crate::config::words;
 use crate::daemon::{Running, clock};
 use crate::sampling::{Captured, Filter, Top, address, outcome};
 
 /// Flows and sources that are shown if nobody says how many, and at most.
-const SHOWN: usize = 20;
+pub(super) const SHOWN: usize = 20;
 const MAX_SHOWN: usize = 1_000;
 /// After so much time without a packet an empty line says that there still is somebody.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -206,7 +208,7 @@ async fn post_capture(State(editor): State<Editor>, body: Body) -> Result<Respon
         Some((Ok::<_, Infallible>(Bytes::from(line)), capture))
     });
     let head = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    Ok((head, Body::from_stream(lines)).into_response())
+    Ok((Extension(Endless), head, Body::from_stream(lines)).into_response())
 }
 
 /// What of the filter needs no names. The error says which field is wrong.

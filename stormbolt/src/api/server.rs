@@ -1,9 +1,12 @@
 //! Connections to the API, bounded in number and in time, for each caller and for all of them.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::response::Response;
 use axum::{Extension, Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_util::io::InspectWriter;
 
 use super::access::{Caller, Entered, guard};
 use super::door::{Arrived, Door};
@@ -22,7 +26,8 @@ const MAX_CONNECTIONS: usize = 64;
 /// How long the head of a request may take, and before that agreeing on TLS.
 const MAX_HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a connection may take in all: it serves one request.
-/// Policies may take a minute to compile.
+/// Policies may take a minute to compile. An [`Endless`] answer may go on as long as the client reads: within any such
+/// time, some of it is taken.
 const MAX_CONNECTION_TIME: Duration = Duration::from_secs(90);
 /// Bytes of a head, and of an answer that waits to be read.
 const MAX_BUFFER: usize = 64 << 10;
@@ -37,6 +42,26 @@ pub enum ServerError {
     /// A request met a defect of the program.
     #[error("a request made the server panic")]
     Panicked,
+}
+
+/// In the extensions of an answer that goes on until the client has seen enough.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Endless;
+
+/// What is known of a connection.
+#[derive(Debug, Default)]
+struct Course {
+    /// It has an [`Endless`] answer.
+    endless: AtomicBool,
+    /// Something was written since it was looked at.
+    written: AtomicBool,
+}
+
+impl Course {
+    /// Whether it may go on after [`MAX_CONNECTION_TIME`], and then after the same time again.
+    fn goes_on(&self) -> bool {
+        self.written.swap(false, Ordering::Relaxed) && self.endless.load(Ordering::Relaxed)
+    }
 }
 
 /// What a caller hears that has too many connections open.
@@ -54,6 +79,16 @@ pub async fn serve_connections(
     router: Router,
     stop: impl Future,
 ) -> Result<(), ServerError> {
+    serve_within(MAX_CONNECTION_TIME, door, router, stop).await
+}
+
+/// The same with another bound than [`MAX_CONNECTION_TIME`].
+pub(super) async fn serve_within(
+    limit: Duration,
+    door: Door,
+    router: Router,
+    stop: impl Future,
+) -> Result<(), ServerError> {
     let router = router.layer(middleware::from_fn(guard));
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -61,7 +96,7 @@ pub async fn serve_connections(
     loop {
         tokio::select! {
             (arrived, caller, permit) = accept(&door, &free) => {
-                connections.spawn(serve_one(arrived, caller, router.clone(), permit));
+                connections.spawn(serve_one(limit, arrived, caller, router.clone(), permit));
             }
             Some(ended) = connections.join_next() => {
                 ended.map_err(|_| ServerError::Panicked)?;
@@ -98,6 +133,7 @@ async fn accept(
 }
 
 async fn serve_one(
+    limit: Duration,
     arrived: Arrived,
     caller: Caller,
     router: Router,
@@ -114,10 +150,10 @@ async fn serve_one(
     };
     let router = router.layer(Extension(caller));
     match arrived {
-        Arrived::Unix(stream) => serve_stream(stream, router, (permit, entered)).await,
+        Arrived::Unix(stream) => serve_stream(limit, stream, router, (permit, entered)).await,
         Arrived::Tcp(stream, acceptor) => {
             match timeout(MAX_HEAD_TIME, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => serve_stream(stream, router, (permit, entered)).await,
+                Ok(Ok(stream)) => serve_stream(limit, stream, router, (permit, entered)).await,
                 Ok(Err(error)) => tracing::debug!("no TLS was agreed on: {error}"),
                 Err(_) => tracing::debug!("agreeing on TLS took too long"),
             }
@@ -134,20 +170,41 @@ fn turn_away(arrived: &Arrived) {
 }
 
 async fn serve_stream(
+    limit: Duration,
     stream: impl AsyncRead + AsyncWrite + Unpin,
     router: Router,
     counted: (Option<OwnedSemaphorePermit>, Option<Entered>),
 ) {
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(MAX_HEAD_TIME)
-        .keep_alive(false)
-        .max_buf_size(MAX_BUFFER)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    match timeout(MAX_CONNECTION_TIME, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!("a connection ended early: {error}"),
-        Err(_) => tracing::debug!("a connection took too long"),
+    let course = Arc::new(Course::default());
+    let answered = Arc::clone(&course);
+    let router = router.layer(middleware::map_response(move |answer: Response| {
+        if answer.extensions().get::<Endless>().is_some() {
+            answered.endless.store(true, Ordering::Relaxed);
+        }
+        std::future::ready(answer)
+    }));
+    let stream = InspectWriter::new(stream, |_| course.written.store(true, Ordering::Relaxed));
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(MAX_HEAD_TIME)
+            .keep_alive(false)
+            .max_buf_size(MAX_BUFFER)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+    );
+    loop {
+        match timeout(limit, &mut connection).await {
+            Ok(Ok(())) => break,
+            Ok(Err(error)) => {
+                tracing::debug!("a connection ended early: {error}");
+                break;
+            }
+            Err(_) if course.goes_on() => {}
+            Err(_) => {
+                tracing::debug!("a connection took too long");
+                break;
+            }
+        }
     }
     drop(counted);
 }

@@ -110,6 +110,21 @@ fn what_happens_to_policies_is_an_event() {
 }
 
 #[test]
+fn a_policy_file_that_is_refused_when_it_is_read_again_is_an_event() {
+    let server = Server::start();
+    let client = server.client();
+    std::fs::write(server.config(), POLICY.replace("800Mbit", "800gbps")).unwrap();
+    client.post("/v1/reload").unwrap_err();
+    let list = events(&client, 4);
+    assert_eq!(kinds(&list), ["policy_refused"]);
+    let message = &list.events[0].message;
+    assert!(
+        message.contains("policy.toml not loaded, the old policy stays in force: "),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_stream_has_the_events_that_were_and_each_that_comes() {
     let server = Server::start();
     let client = server.client();
@@ -137,7 +152,7 @@ fn a_live_view_has_the_document_again_and_again() {
         let document: Classes = serde_json::from_str(&stream.next("data: ").unwrap()).unwrap();
         assert_eq!(document, fake::classes());
     }
-    for milliseconds in ["0", "99", "60001", "x"] {
+    for milliseconds in ["0", "99", "3600001", "x"] {
         let path = format!("/v1/stream/classes?interval_milliseconds={milliseconds}");
         let mut refused = Stream::open(&server, &path, "");
         assert!(
@@ -166,4 +181,37 @@ fn streams_leave_room_for_others_and_end_with_the_daemon() {
     for (mut stream, _) in streams {
         assert_eq!(stream.next("nothing"), None);
     }
+}
+
+#[test]
+fn the_client_follows_a_stream_until_the_daemon_ends() {
+    let server = Server::start();
+    let client = server.client();
+    let path = "/v1/stream/classes?interval_milliseconds=100";
+    let mut stream = client.block_on(client.follow(path)).unwrap();
+    for _ in 0..2 {
+        let happened = client.block_on(stream.next()).unwrap();
+        assert_eq!(happened.name, "classes");
+        assert_eq!(happened.read::<Classes>().unwrap(), fake::classes());
+    }
+    drop(server);
+    let end = client.block_on(async {
+        while stream.next().await.is_ok() {}
+        stream.next().await
+    });
+    assert!(matches!(end, Err(ClientError::Gone { .. })), "{end:?}");
+}
+
+#[test]
+fn the_client_tells_why_there_is_no_stream() {
+    let server = Server::start();
+    let client = server.client();
+    let refused = |path: &str| match client.block_on(client.follow(path)) {
+        Err(ClientError::Problem { status, problem }) => (status, problem.error),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("{path} is a stream"),
+    };
+    let (status, error) = refused("/v1/stream/nothing");
+    assert!(status == 404 && error.contains("no such stream"), "{error}");
+    assert_eq!(refused("/v1/stream/events?after=x").0, 400);
 }

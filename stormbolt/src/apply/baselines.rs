@@ -10,12 +10,14 @@ use stormbolt_control::policy::Policy;
 
 use super::engine::Engine;
 use super::plan::Numbers;
+use crate::datapath::AheadPackets;
 
 /// Counters as they stood when a number was given to a class, rule or interface, since numbers are
 /// given out again while the counters in the kernel only grow.
 #[derive(Default)]
 pub(super) struct Baselines {
     pub(super) cells: BTreeMap<(String, String), CellCounters>,
+    pub(super) ahead: BTreeMap<(String, String), AheadPackets>,
     /// Of classes with a limit on each source.
     pub(super) sources: BTreeMap<(String, String), SourceCounters>,
     /// By position in the policy.
@@ -36,6 +38,7 @@ impl Engine {
         });
         let rules: Vec<_> = rules.collect();
         let mut cells = BTreeMap::new();
+        let mut ahead = BTreeMap::new();
         let mut outcomes = BTreeMap::new();
         let mut sources = BTreeMap::new();
         for (position, (interface, &number)) in policy
@@ -61,6 +64,9 @@ impl Engine {
                         .unwrap_or_default()
                 };
                 cells.insert(key.clone(), kept.unwrap_or_else(now));
+                let kept = self.baselines.ahead.get(&key).filter(|_| known).copied();
+                let now = || cell.map(|cell| self.datapath.ahead_packets(cell));
+                ahead.insert(key.clone(), kept.or_else(now).unwrap_or_default());
                 if class.per_source.is_some() {
                     let kept = self.baselines.sources.get(&key).filter(|_| known).copied();
                     let now = || cell.map(|cell| self.datapath.source_counters(cell));
@@ -70,6 +76,7 @@ impl Engine {
         }
         self.baselines = Baselines {
             cells,
+            ahead,
             sources,
             rules,
             outcomes,

@@ -16,7 +16,7 @@ use super::plan::Numbers;
 use super::rule_numbers::{InheritedRules, rule_number_key};
 use crate::causes::with_causes;
 use crate::daemon::clock;
-use crate::datapath::NumberedRule;
+use crate::datapath::{AheadPackets, NumberedRule};
 
 /// Numbers by name. Counters are left out where they stood at zero, which is mostly.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -25,6 +25,9 @@ struct Names {
     classes: BTreeMap<String, u32>,
     /// By interface and class: packets and bytes passed, packets and bytes dropped.
     cells: Vec<(String, String, [u64; 4])>,
+    /// By interface and class: packets that passed ahead of the rate, and those of them that were marked.
+    #[serde(default)]
+    ahead: Vec<(String, String, [u64; 2])>,
     /// By interface and class, of all that have a limit on each source: packets and bytes refused, displaced.
     sources: Vec<(String, String, [u64; 3])>,
     /// By interface and number of the outcome: packets and bytes.
@@ -80,6 +83,9 @@ impl Engine {
             }
             for class in names.classes.keys() {
                 let key = (interface.clone(), class.clone());
+                self.baselines
+                    .ahead
+                    .insert(key.clone(), AheadPackets::default());
                 self.baselines.cells.insert(key, CellCounters::default());
             }
         }
@@ -93,6 +99,12 @@ impl Engine {
             };
             let key = (interface.clone(), class.clone());
             self.baselines.cells.insert(key, base);
+        }
+        for (interface, class, [ahead, marked]) in &names.ahead {
+            let (ahead, marked) = (*ahead, *marked);
+            let key = (interface.clone(), class.clone());
+            let base = AheadPackets { ahead, marked };
+            self.baselines.ahead.insert(key, base);
         }
         for (interface, class, counters) in &names.sources {
             let [refused_packets, refused_bytes, displaced] = *counters;
@@ -161,6 +173,8 @@ impl Engine {
     fn names(&self) -> Names {
         let cells = self.baselines.cells.iter();
         let cells = cells.filter(|(_, base)| **base != CellCounters::default());
+        let ahead = self.baselines.ahead.iter();
+        let ahead = ahead.filter(|(_, base)| **base != AheadPackets::default());
         let sources = self.baselines.sources.iter();
         let outcomes = self.baselines.outcomes.iter();
         let outcomes = outcomes.filter(|(_, base)| **base != PacketCounter::default());
@@ -175,6 +189,12 @@ impl Engine {
                         base.dropped_packets,
                         base.dropped_bytes,
                     ];
+                    (interface.clone(), class.clone(), counters)
+                })
+                .collect(),
+            ahead: ahead
+                .map(|((interface, class), base)| {
+                    let counters = [base.ahead, base.marked];
                     (interface.clone(), class.clone(), counters)
                 })
                 .collect(),

@@ -117,10 +117,10 @@ impl Engine {
         let rate = self.controller.rates().get(interface)?.get(class)?;
         let key = (link.name.clone(), spec.name.clone());
         let base = self.baselines.cells.get(&key).copied().unwrap_or_default();
-        let total = self
-            .datapath
-            .cell_counters(self.numbers.cell(interface, class)?);
-        let total = cell_since(total, base);
+        let cell = self.numbers.cell(interface, class)?;
+        let total = cell_since(self.datapath.cell_counters(cell), base);
+        let base = self.baselines.ahead.get(&key).copied().unwrap_or_default();
+        let ahead = self.datapath.ahead_packets(cell);
         Some(ClassStatus {
             name: spec.name.clone(),
             interface: link.name.clone(),
@@ -138,6 +138,8 @@ impl Engine {
             passed_bytes: total.passed_bytes,
             dropped_packets: total.dropped_packets,
             dropped_bytes: total.dropped_bytes,
+            ahead_packets: ahead.ahead.wrapping_sub(base.ahead),
+            marked_packets: ahead.marked.wrapping_sub(base.marked),
             cpus: spec
                 .cpus
                 .iter()

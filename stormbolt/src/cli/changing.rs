@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::exit::explained_finding;
-use super::output::Output;
+use super::exit::{Exit, explained_finding};
+use super::output::{Format, Output};
 use super::session::session;
 use crate::api::client::{Client, ClientError};
+use crate::api::documents::Applied;
 use crate::config::Finding;
 
 /// Under what condition the policy is changed.
@@ -24,6 +25,37 @@ impl Condition {
         Ok(client
             .for_generation(self.if_generation)
             .in_session(session()))
+    }
+}
+
+/// How it is told what has become of a change.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Told {
+    /// What to print.
+    #[arg(short, long, value_enum, default_value_t, global = true)]
+    output: Format,
+}
+
+impl Told {
+    /// Whether a document is wanted and nothing else.
+    pub(super) fn is_document(&self) -> bool {
+        self.output == Format::Json
+    }
+
+    /// Prints the document, or what the daemon noticed and then `text`.
+    pub(super) fn tell(
+        &self,
+        applied: &Applied,
+        output: &mut Output<'_>,
+        text: impl FnOnce(&mut Output<'_>) -> std::io::Result<()>,
+    ) -> anyhow::Result<Exit> {
+        if self.is_document() {
+            output.json(applied)?;
+        } else {
+            warn(&applied.warnings, output)?;
+            text(output)?;
+        }
+        Ok(Exit::Done)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::changing::{Condition, warn};
+use super::changing::{Condition, Told};
 use super::exit::Exit;
 use super::output::Output;
 use crate::api::documents::ClassChange;
@@ -41,6 +41,9 @@ pub(super) struct Set {
 
     #[command(flatten)]
     condition: Condition,
+
+    #[command(flatten)]
+    told: Told,
 }
 
 #[derive(Debug, clap::Args)]
@@ -76,6 +79,7 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
         name,
         change,
         condition,
+        told,
     }) = &args.command;
     let change = ClassChange {
         priority: change.priority,
@@ -86,7 +90,7 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
         cpus: change.cpus.clone(),
     };
     let applied = condition.client(socket)?.patch_class(name, &change)?;
-    warn(&applied.warnings, output)?;
-    writeln!(output, "applied, generation {}", applied.generation)?;
-    Ok(Exit::Done)
+    told.tell(&applied, output, |output| {
+        writeln!(output, "applied, generation {}", applied.generation)
+    })
 }

@@ -1,5 +1,7 @@
 //! `stormbolt set` and `stormbolt rule`, from their arguments to the policy in force.
 
+use serde_json::{Value, json};
+
 use super::tests::{PLAIN, run};
 use super::{Exit, exit};
 use crate::api::test_server::Server;
@@ -182,4 +184,101 @@ fn a_policy_that_asks_for_another_number_of_flows_is_applied_with_a_warning() {
     assert!(!done(&server, &["apply", path]).contains("warning"));
     std::fs::write(file.path(), POLICY).unwrap();
     assert!(!done(&server, &["apply", path]).contains("warning"));
+}
+
+/// The document that a command prints.
+fn document(server: &Server, arguments: &[&str]) -> Value {
+    let text = done(server, &[arguments, &["-o", "json"]].concat());
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn with_json_every_change_prints_generation_what_changed_and_warnings() {
+    let server = with_set();
+    let kind = |document: &Value| document["changes"][0]["change"].clone();
+    let added = document(
+        &server,
+        &["rule", "add", "web", "dst-port=80", "class=gold"],
+    );
+    let expected = json!({
+        "version": 1,
+        "generation": 3,
+        "changes": [{
+            "kind": "rule",
+            "name": "web",
+            "change": "added",
+            "after": "dst-port = [80], class = \"gold\"",
+            "position_after": 3,
+        }],
+        "rule_position": 3,
+        "warnings": [],
+    });
+    assert_eq!(added, expected);
+    // Only one of the rules that stand elsewhere now has moved.
+    let moved = document(&server, &["rule", "move", "web", "--position", "1"]);
+    let expected = json!([{
+        "kind": "rule",
+        "name": "web",
+        "change": "moved",
+        "position_before": 3,
+        "position_after": 1,
+    }]);
+    assert_eq!(moved["changes"], expected);
+    let set = document(&server, &["rule", "set", "web", "class=bulk"]);
+    assert_eq!(
+        (&set["generation"], kind(&set)),
+        (&5.into(), "changed".into())
+    );
+    assert_eq!(kind(&document(&server, &["rule", "del", "web"])), "removed");
+
+    let set = document(&server, &["class", "set", "bulk", "--ceil", "500Mbit"]);
+    let expected = json!([{
+        "kind": "class",
+        "name": "bulk",
+        "change": "changed",
+        "key": "ceil",
+        "before": "800Mbit",
+        "after": "500Mbit",
+    }]);
+    assert_eq!(set["changes"], expected);
+    let set = document(
+        &server,
+        &["set", "add", "blocked", "192.0.2.0/24", "10.0.0.0/8"],
+    );
+    assert_eq!(set["changed_sets"][0]["added_prefixes"], 1);
+    assert_eq!(set["unchanged_prefixes"], 1);
+    let set = document(&server, &["set", "del", "blocked", "192.0.2.0/24"]);
+    assert_eq!(set["changed_sets"][0]["removed_prefixes"], 1);
+
+    let back = document(&server, &["rollback"]);
+    assert_eq!(back["changed_sets"][0]["added_prefixes"], 1);
+    let back = document(&server, &["rollback", "3"]);
+    assert_eq!(back["changes"][0]["key"], "ceil");
+    let reloaded = document(&server, &["reload"]);
+    assert_eq!(reloaded["generation"], 12);
+    assert!(reloaded["warnings"].is_array());
+}
+
+#[test]
+fn warnings_of_a_file_of_prefixes_are_in_the_document_and_not_before_it() {
+    let server = with_set();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "192.0.2.1/24\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let added = document(&server, &["set", "add", "blocked", "--file", path]);
+    let warning = &added["warnings"][0];
+    assert_eq!(warning["line"], 1, "{added}");
+    assert!(warning["message"].as_str().unwrap().contains("192.0.2."));
+}
+
+#[test]
+fn what_waits_to_be_confirmed_is_confirmed_with_a_document() {
+    let server = with_set();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), POLICY).unwrap();
+    let path = file.path().to_str().unwrap();
+    let applied = document(&server, &["apply", "--confirm", "60s", path]);
+    assert_eq!(applied["confirm_within_seconds"], 60);
+    let expected = json!({"version": 1, "generation": applied["generation"], "warnings": []});
+    assert_eq!(document(&server, &["confirm"]), expected);
 }

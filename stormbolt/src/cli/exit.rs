@@ -101,7 +101,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 
 fn of_client(error: &ClientError) -> Exit {
     match error {
-        ClientError::NotReachable { .. } => Exit::NotReachable,
+        ClientError::NotReachable { .. } | ClientError::Gone { .. } => Exit::NotReachable,
         ClientError::NotPermitted { .. }
         | ClientError::Problem {
             status: 401 | 403, ..

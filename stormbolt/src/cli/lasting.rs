@@ -1,10 +1,10 @@
 //! `stormbolt confirm`, `rollback`, `reload` and `export`
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::apply::changed_set;
-use super::changing::{Condition, warn};
+use super::changing::{Condition, Told};
 use super::exit::Exit;
 use super::output::Output;
 use crate::api::client::Client;
@@ -20,6 +20,9 @@ use crate::api::documents::Applied;
 pub(super) struct ConfirmArgs {
     #[command(flatten)]
     condition: Condition,
+
+    #[command(flatten)]
+    told: Told,
 }
 
 /// Brings an earlier policy back.
@@ -37,6 +40,9 @@ pub(super) struct RollbackArgs {
 
     #[command(flatten)]
     condition: Condition,
+
+    #[command(flatten)]
+    told: Told,
 }
 
 /// Puts the daemon's policy file into force.
@@ -49,6 +55,9 @@ pub(super) struct RollbackArgs {
 pub(super) struct ReloadArgs {
     #[command(flatten)]
     condition: Condition,
+
+    #[command(flatten)]
+    told: Told,
 }
 
 /// Prints the policy in force, or an earlier one.
@@ -70,9 +79,9 @@ pub(super) fn confirm(
     output: &mut Output<'_>,
 ) -> anyhow::Result<Exit> {
     let confirmed = args.condition.client(socket)?.post("/v1/confirm")?;
-    warn(&confirmed.warnings, output)?;
-    writeln!(output, "confirmed, generation {}", confirmed.generation)?;
-    Ok(Exit::Done)
+    args.told.tell(&confirmed, output, |output| {
+        writeln!(output, "confirmed, generation {}", confirmed.generation)
+    })
 }
 
 pub(super) fn roll_back(
@@ -84,7 +93,9 @@ pub(super) fn roll_back(
         Some(generation) => format!("/v1/rollback?to={generation}"),
         None => "/v1/rollback".to_owned(),
     };
-    report(&args.condition.client(socket)?.post(&path)?, output)
+    let applied = args.condition.client(socket)?.post(&path)?;
+    args.told
+        .tell(&applied, output, |output| report(&applied, output))
 }
 
 pub(super) fn reload(
@@ -92,7 +103,9 @@ pub(super) fn reload(
     socket: &Path,
     output: &mut Output<'_>,
 ) -> anyhow::Result<Exit> {
-    report(&args.condition.client(socket)?.post("/v1/reload")?, output)
+    let applied = args.condition.client(socket)?.post("/v1/reload")?;
+    args.told
+        .tell(&applied, output, |output| report(&applied, output))
 }
 
 pub(super) fn export(
@@ -109,11 +122,9 @@ pub(super) fn export(
     Ok(Exit::Done)
 }
 
-fn report(applied: &Applied, output: &mut Output<'_>) -> anyhow::Result<Exit> {
-    warn(&applied.warnings, output)?;
+fn report(applied: &Applied, output: &mut Output<'_>) -> io::Result<()> {
     for set in &applied.changed_sets {
         writeln!(output, "{}", changed_set(set, ""))?;
     }
-    writeln!(output, "applied, generation {}", applied.generation)?;
-    Ok(Exit::Done)
+    writeln!(output, "applied, generation {}", applied.generation)
 }

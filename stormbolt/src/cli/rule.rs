@@ -1,11 +1,11 @@
 //! `stormbolt rule`
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::changing::{Condition, warn};
+use super::changing::{Condition, Told};
 use super::exit::Exit;
 use super::output::Output;
 use super::rule_keys::{Assignment, keys};
@@ -28,6 +28,9 @@ use crate::api::documents::{Applied, RuleChange};
 pub(super) struct Args {
     #[command(flatten)]
     condition: Condition,
+
+    #[command(flatten)]
+    told: Told,
 
     #[command(subcommand)]
     command: Command,
@@ -201,20 +204,15 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
             (name, "is at", client.patch_rule(name, &change)?)
         }
     };
-    report(name, verb, &applied, output)
+    args.told.tell(&applied, output, |output| {
+        report(name, verb, &applied, output)
+    })
 }
 
-fn report(
-    name: &str,
-    verb: &str,
-    applied: &Applied,
-    output: &mut Output<'_>,
-) -> anyhow::Result<Exit> {
-    warn(&applied.warnings, output)?;
+fn report(name: &str, verb: &str, applied: &Applied, output: &mut Output<'_>) -> io::Result<()> {
     if let Some(position) = applied.rule_position {
         let name = printable(name);
         writeln!(output, "rule {name} {verb} position {position}")?;
     }
-    writeln!(output, "applied, generation {}", applied.generation)?;
-    Ok(Exit::Done)
+    writeln!(output, "applied, generation {}", applied.generation)
 }

@@ -1,15 +1,15 @@
 //! `stormbolt set`
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::apply::changed_set;
-use super::changing::{Condition, warn};
+use super::changing::{Condition, Told};
 use super::exit::Exit;
 use super::format::counted;
 use super::output::Output;
 use crate::api::documents::{Applied, SetChange};
-use crate::config::{self, PrefixFileError};
+use crate::config::{self, PrefixFileError, Report};
 
 /// Adds prefixes to a set, or deletes some.
 #[derive(Debug, clap::Args)]
@@ -76,6 +76,9 @@ struct Given {
 
     #[command(flatten)]
     condition: Condition,
+
+    #[command(flatten)]
+    told: Told,
 }
 
 pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow::Result<Exit> {
@@ -83,38 +86,49 @@ pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow
         Command::Add(Add { given }) => (given, true),
         Command::Del(Del { given }) => (given, false),
     };
-    let prefixes = prefixes(given, output)?;
+    let (prefixes, warnings) = prefixes(given)?;
+    if let Some(warnings) = &warnings
+        && !given.told.is_document()
+    {
+        output.write_all(warnings.render(output.style.colour).as_bytes())?;
+    }
     let mut change = SetChange::default();
     *(if is_add {
         &mut change.add
     } else {
         &mut change.remove
     }) = prefixes;
-    let applied = given
+    let mut applied = given
         .condition
         .client(socket)?
         .patch_set(&given.name, &change)?;
-    warn(&applied.warnings, output)?;
-    report(&applied, is_add, output)?;
-    Ok(Exit::Done)
+    if let Some(warnings) = warnings
+        && given.told.is_document()
+    {
+        applied.warnings.splice(..0, warnings.findings());
+    }
+    given
+        .told
+        .tell(&applied, output, |output| report(&applied, is_add, output))
 }
 
 /// What the arguments name, and what is in the file: that is read here, not by the daemon.
-fn prefixes(given: &Given, output: &mut Output<'_>) -> anyhow::Result<Vec<String>> {
+fn prefixes(given: &Given) -> anyhow::Result<(Vec<String>, Option<Report>)> {
     let mut prefixes = given.prefixes.clone();
+    let mut warnings = None;
     if let Some(file) = &given.file {
-        let (read, warnings) =
+        let (read, found) =
             config::load_prefixes(file, &given.name).map_err(|error| match error {
                 PrefixFileError::File(error) => anyhow::Error::from(error),
                 PrefixFileError::Prefixes(error) => error.into(),
             })?;
-        output.write_all(warnings.render(output.style.colour).as_bytes())?;
+        warnings = Some(found);
         prefixes.extend(read.iter().map(ToString::to_string));
     }
-    Ok(prefixes)
+    Ok((prefixes, warnings))
 }
 
-fn report(applied: &Applied, is_add: bool, output: &mut Output<'_>) -> anyhow::Result<()> {
+fn report(applied: &Applied, is_add: bool, output: &mut Output<'_>) -> io::Result<()> {
     let generation = applied.generation;
     let unchanged = applied.unchanged_prefixes.unwrap_or(0);
     if unchanged > 0 {

@@ -1,6 +1,7 @@
 //! What distinguishes two policies, key by key; sets are counted elsewhere.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use stormbolt_control::policy::{Policy, Rule};
@@ -34,44 +35,45 @@ pub(crate) enum Changed {
 
 /// What is different in `new`, in the order of a policy file.
 pub(crate) fn differences(old: &Policy, new: &Policy) -> Vec<Difference> {
-    let (old_rest, new_rest) = (rest(old), rest(new));
     let mut found = Vec::new();
-    let settings = |table: &Table| -> Table {
-        let own = table.iter().filter(|(_, value)| !value.is_table());
-        own.map(|(key, value)| (key.clone(), value.clone()))
-            .collect()
-    };
-    keys(
-        "setting",
-        "",
-        &settings(&old_rest),
-        &settings(&new_rest),
-        &mut found,
-    );
-    for section in ["controller", "tables", "default"] {
-        let of = |rest: &Table| rest.get(section).and_then(Value::as_table).cloned();
-        let (old, new) = (
-            of(&old_rest).unwrap_or_default(),
-            of(&new_rest).unwrap_or_default(),
-        );
-        keys("setting", section, &old, &new, &mut found);
-    }
-    for kind in ["interface", "class", "group"] {
-        tables(kind, &old_rest, &new_rest, &mut found);
+    let (old_rest, new_rest) = (without_sets_and_rules(old), without_sets_and_rules(new));
+    if old_rest != new_rest {
+        rest(&written(&old_rest), &written(&new_rest), &mut found);
     }
     rules(old, new, &mut found);
     found
 }
 
-/// A policy file without sets and rules.
-fn rest(policy: &Policy) -> Table {
-    let rest = Policy {
+/// Whatever is neither set nor rule.
+fn rest(old: &Table, new: &Table, found: &mut Vec<Difference>) {
+    let settings = |table: &Table| -> Table {
+        let own = table.iter().filter(|(_, value)| !value.is_table());
+        own.map(|(key, value)| (key.clone(), value.clone()))
+            .collect()
+    };
+    keys("setting", "", &settings(old), &settings(new), found);
+    for section in ["controller", "tables", "default"] {
+        let of = |rest: &Table| rest.get(section).and_then(Value::as_table).cloned();
+        let (old, new) = (of(old).unwrap_or_default(), of(new).unwrap_or_default());
+        keys("setting", section, &old, &new, found);
+    }
+    for kind in ["interface", "class", "group"] {
+        tables(kind, old, new, found);
+    }
+}
+
+fn without_sets_and_rules(policy: &Policy) -> Policy {
+    Policy {
         sets: Vec::new(),
         rules: Vec::new(),
         ..policy.clone()
-    };
+    }
+}
+
+/// A policy file.
+fn written(policy: &Policy) -> Table {
     // What is written is TOML: it is read again wherever a policy is.
-    to_toml(&rest).parse().unwrap_or_default()
+    to_toml(policy).parse().unwrap_or_default()
 }
 
 fn keys(kind: &'static str, name: &str, old: &Table, new: &Table, found: &mut Vec<Difference>) {
@@ -121,15 +123,31 @@ fn tables(kind: &'static str, old: &Table, new: &Table, found: &mut Vec<Differen
 }
 
 fn rules(old: &Policy, new: &Policy, found: &mut Vec<Difference>) {
-    let (old_keys, new_keys) = (rule_keys(old), rule_keys(new));
-    let old_places: HashMap<&Key, usize> = old_keys.iter().zip(0..).collect();
+    let same_names = names(old) == names(new);
+    let (old_places, new_places) = if same_names {
+        not_shared(old, new)
+    } else {
+        (0..old.rules.len(), 0..new.rules.len())
+    };
+    let old_keys = rule_keys(old, &old_places);
+    let new_keys = rule_keys(new, &new_places);
+    let by_key: HashMap<&Key, usize> = old_keys.iter().zip(old_places.clone()).collect();
     let mut kept = vec![false; old.rules.len()];
     let mut common = Vec::new();
-    for (position, key) in new_keys.iter().enumerate() {
-        if let Some(&before) = old_places.get(key) {
-            kept.get_mut(before)
-                .into_iter()
-                .for_each(|kept| *kept = true);
+    // A rule that has its name from its place in a file keeps that name wherever it is moved.
+    let shared: HashMap<*const Rule, usize> = if same_names {
+        let rules = old.rules.iter().map(Arc::as_ptr).zip(0..);
+        rules.take(old_places.end).skip(old_places.start).collect()
+    } else {
+        HashMap::new()
+    };
+    for (position, key) in new_places.clone().zip(&new_keys) {
+        let rule = new.rules.get(position).map(Arc::as_ptr);
+        let before = rule.and_then(|rule| shared.get(&rule));
+        if let Some(&before) = before.or_else(|| by_key.get(key))
+            && let Some(kept) = kept.get_mut(before).filter(|kept| !**kept)
+        {
+            *kept = true;
             common.push((before, position));
         }
     }
@@ -138,20 +156,19 @@ fn rules(old: &Policy, new: &Policy, found: &mut Vec<Difference>) {
         name: rule.name.clone(),
         change,
     };
-    let gone = old
-        .rules
-        .iter()
-        .enumerate()
-        .zip(&kept)
+    let gone = old.rules.iter().enumerate().zip(&kept);
+    let gone = gone
+        .take(old_places.end)
+        .skip(old_places.start)
         .filter(|(_, kept)| !**kept);
     for ((position, rule), _) in gone {
         let text = on_one_line(&table(old, rule));
         found.push(difference(rule, Changed::Removed(text, Some(position + 1))));
     }
-    let same_names = names(old) == names(new);
     let mut stayed = longest_increasing(&common).into_iter().peekable();
     let mut common = common.into_iter().peekable();
-    for (position, rule) in new.rules.iter().enumerate() {
+    let rules = new.rules.iter().enumerate();
+    for (position, rule) in rules.take(new_places.end).skip(new_places.start) {
         let Some((before, _)) = common.next_if(|(_, at)| *at == position) else {
             let text = on_one_line(&table(new, rule));
             found.push(difference(rule, Changed::Added(text, Some(position + 1))));
@@ -171,14 +188,28 @@ fn rules(old: &Policy, new: &Policy, found: &mut Vec<Difference>) {
     }
 }
 
+/// Where the rules are that a policy does not share with one that was made out of it by a small change: between those
+/// that both begin and end with.
+fn not_shared(old: &Policy, new: &Policy) -> (Range<usize>, Range<usize>) {
+    let is_shared = |(old, new): &(&Arc<Rule>, &Arc<Rule>)| Arc::ptr_eq(old, new);
+    let both = old.rules.iter().zip(&new.rules);
+    let first = both.take_while(is_shared).count();
+    let most = old.rules.len().min(new.rules.len()) - first;
+    let both = old.rules.iter().rev().zip(new.rules.iter().rev());
+    let last = both.take(most).take_while(is_shared).count();
+    (first..old.rules.len() - last, first..new.rules.len() - last)
+}
+
 /// What a rule is known by: its name, or what it says if it has its name from its place; and which one of those
 /// that say the same.
 type Key = (String, usize);
 
-fn rule_keys(policy: &Policy) -> Vec<Key> {
+fn rule_keys(policy: &Policy, places: &Range<usize>) -> Vec<Key> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let rules = policy.rules.iter().enumerate();
     rules
+        .take(places.end)
+        .skip(places.start)
         .map(|(position, rule)| {
             let key = if rule.name == format!("rule {}", position + 1) {
                 let mut table = table(policy, rule);

@@ -380,6 +380,8 @@ pub(crate) fn classes() -> Classes {
         passed_bytes: 100_000_000,
         dropped_packets: 0,
         dropped_bytes: 0,
+        ahead_packets: 0,
+        marked_packets: 0,
         cpus: vec![0, 1],
     };
     let bulk = ClassStatus {
@@ -392,6 +394,8 @@ pub(crate) fn classes() -> Classes {
         passed_bits_per_second: BitsPerSecond(798_000_000),
         dropped_packets: 12_345,
         dropped_bytes: 1_234_500,
+        ahead_packets: 77,
+        marked_packets: 55,
         cpus: Vec::new(),
         ..gold.clone()
     };

@@ -22,10 +22,8 @@ use super::pulse::Pulse;
 use super::running::Begun;
 use super::socket::listen_at;
 use super::worker::Worker;
-use crate::api::{Door, Editor, ReloadError, ServerError, router, serve_connections};
-use crate::causes::with_causes;
+use crate::api::{Door, Editor, ServerError, router, serve_connections};
 use crate::state::Ledger;
-use crate::telemetry::Kind;
 
 /// What the daemon is told on its command line.
 #[derive(Clone, Debug)]
@@ -235,16 +233,7 @@ async fn reload(editor: Editor, config: PathBuf) {
         for line in error.lines() {
             tracing::warn!("{line}");
         }
-        let message = format!(
-            "{} not loaded, the old policy stays in force",
-            config.display()
-        );
-        tracing::warn!("{message}");
-        // What the machine refuses, its thread tells.
-        if !matches!(error, ReloadError::Refused(_)) {
-            let message = format!("{message}: {}", with_causes(&error));
-            let journal = editor.handle().journal();
-            journal.record(clock::wall(), Kind::PolicyRefused, &message);
-        }
+        let config = config.display();
+        tracing::warn!("{config} not loaded, the old policy stays in force");
     }
 }

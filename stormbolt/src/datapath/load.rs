@@ -6,7 +6,7 @@ use aya::maps::{Map, MapError, ProgramArray};
 use aya::programs::Xdp;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use stormbolt_common::classifier::{BLOCK_WORDS, Block, MAX_BLOCKS};
-use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter};
+use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter, Refusals};
 use stormbolt_common::dropped::DROPPED_LINES;
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FLOWS_OF_LINE, MAX_FLOWS};
@@ -37,6 +37,7 @@ pub struct Datapath {
     pub(super) interfaces: MappedArray<u32>,
     pub(super) slot_cpus: MappedArray<u32>,
     pub(super) class_cells: MappedArray<ClassCell>,
+    pub(super) refusals: MappedArray<Refusals>,
     pub(super) rule_counters: MappedArray<PacketCounter>,
     pub(super) outcomes: MappedArray<PacketCounter>,
     pub(super) slot_packets: MappedArray<u64>,
@@ -129,6 +130,7 @@ impl Datapath {
         let mask = blocks * WORDS - 1;
         let lines = flow_lines(sizes.flows);
         let cells = sizes.cells.cells();
+        let all_cells = cpus.saturating_mul(cells);
         let tick_ns = tick_ns()?;
         let source_lines = source_lines(sizes.sources);
         let record = Record::of(cpus, sizes.cells, source_lines);
@@ -144,10 +146,10 @@ impl Datapath {
             .map_max_entries(maps::DROPPED, cpus * DROPPED_LINES)
             .map_max_entries(maps::RATES, POLICY_SLOTS * cells)
             .map_max_entries(maps::BUCKETS, cells)
-            .map_max_entries(maps::CLASS_CELLS, cpus.saturating_mul(cells))
-            .map_max_entries(maps::REFUSALS, cpus.saturating_mul(cells))
+            .map_max_entries(maps::CLASS_CELLS, all_cells)
+            .map_max_entries(maps::REFUSALS, all_cells)
             .map_max_entries(maps::SOURCES, source_lines)
-            .map_max_entries(maps::SOURCE_COUNTERS, cpus.saturating_mul(cells))
+            .map_max_entries(maps::SOURCE_COUNTERS, all_cells)
             .map_max_entries(maps::OFFENDERS, cpus * OFFENDER_SETS)
             .map_max_entries(maps::RULE_COUNTERS, cpus * MAX_RULES)
             .map_max_entries(maps::OUTCOMES, cpus * OUTCOMES_PER_CPU)
@@ -180,11 +182,8 @@ impl Datapath {
             active,
             interfaces: mapped(array(maps::INTERFACES)?, maps::INTERFACES, MAX_IFINDEX)?,
             slot_cpus: mapped(array(maps::SLOT_CPUS)?, maps::SLOT_CPUS, MAX_SLOTS)?,
-            class_cells: mapped(
-                array(maps::CLASS_CELLS)?,
-                maps::CLASS_CELLS,
-                cpus.saturating_mul(cells),
-            )?,
+            class_cells: mapped(array(maps::CLASS_CELLS)?, maps::CLASS_CELLS, all_cells)?,
+            refusals: mapped(array(maps::REFUSALS)?, maps::REFUSALS, all_cells)?,
             rule_counters: mapped(
                 array(maps::RULE_COUNTERS)?,
                 maps::RULE_COUNTERS,

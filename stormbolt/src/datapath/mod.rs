@@ -42,6 +42,7 @@ pub use lasting::{LeftOutcomes, NumberedRule};
 pub use load::{DEFAULT_FLOWS, Datapath, TableSizes};
 pub use object::SOURCE_SHA256;
 pub use pins::{Pins, Removed};
+pub use read::AheadPackets;
 pub use record::Record;
 pub use samples::Samples;
 pub use sources::DEFAULT_SOURCES;

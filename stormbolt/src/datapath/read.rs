@@ -1,13 +1,22 @@
 //! Reads counters: sums over all CPUs, without system calls.
 
 use stormbolt_common::counters::{
-    ClassCell, PacketCounter, cell_index, outcome_index, rule_index, slot_index,
+    ClassCell, PacketCounter, Refusals, cell_index, outcome_index, rule_index, slot_index,
 };
 use stormbolt_common::limits::SLOTS_PER_CPU_SET;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_control::observe::CellCounters;
 
 use super::load::Datapath;
+
+/// Packets of one class on one interface that passed though its rate did not pay for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AheadPackets {
+    /// All of them.
+    pub ahead: u64,
+    /// Those that were marked (RFC 3168).
+    pub marked: u64,
+}
 
 impl Datapath {
     /// What has happened to one class on one interface.
@@ -40,6 +49,18 @@ impl Datapath {
                 sum.dropped_bytes = sum.dropped_bytes.wrapping_add(one.dropped_bytes);
             }
         }
+    }
+
+    /// Packets of one class on one interface that passed ahead of its rate.
+    pub fn ahead_packets(&self, cell: u32) -> AheadPackets {
+        let mut sum = AheadPackets::default();
+        for cpu in 0..self.cpus {
+            let index = usize::try_from(cell_index(self.cells, cpu, cell)).unwrap_or(usize::MAX);
+            let one: Refusals = self.refusals.get(index).unwrap_or_default();
+            sum.ahead = sum.ahead.wrapping_add(one.ahead_packets);
+            sum.marked = sum.marked.wrapping_add(one.marked_packets);
+        }
+        sum
     }
 
     /// Packets that a rule matched.

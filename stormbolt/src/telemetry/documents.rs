@@ -1,11 +1,12 @@
 //! The JSON documents about the daemon itself: tables and events.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Answer of `GET /v1/tables`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tables {
-    /// [`crate::api::documents::DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// The memory of compiled rules and sets.
     pub rule_memory: RuleMemory,
@@ -18,7 +19,7 @@ pub struct Tables {
 }
 
 /// The memory of compiled rules and sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuleMemory {
     /// What the policy in force takes.
     pub used_bytes: u64,
@@ -27,7 +28,7 @@ pub struct RuleMemory {
 }
 
 /// A table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TableStatus {
     /// `rules`, `classes`, `interfaces`, `cells` (pairs of interface and class), `cpu_sets` or `sources`.
     pub table: String,
@@ -38,7 +39,7 @@ pub struct TableStatus {
 }
 
 /// How well the flow cache of one CPU does. Its counts begin anew with each window of packets.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FlowCacheStatus {
     /// The CPU.
     pub cpu: u32,
@@ -55,9 +56,9 @@ pub struct FlowCacheStatus {
 }
 
 /// Answer of `GET /v1/events`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventList {
-    /// [`crate::api::documents::DOCUMENT_VERSION`].
+    /// Version of all documents.
     pub version: u32,
     /// Number of the last event so far; 0: there has been none.
     pub last_sequence: u64,
@@ -68,7 +69,7 @@ pub struct EventList {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventStatus {
     /// Its number: 1 is the first since the daemon started, and none is left out.
     pub sequence: u64,

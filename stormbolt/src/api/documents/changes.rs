@@ -15,7 +15,8 @@ pub struct Applied {
     pub version: u32,
     /// Generation in force now.
     pub generation: u32,
-    /// Of a dry run, what would change beside the sets, in the order of a policy file.
+    /// What has changed beside the sets, in the order of a policy file; of a dry run, what would. Of a whole policy
+    /// that was put into force it is not said: a dry run tells before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<PolicyChange>,
     /// Of a dry run, what arrived lately in the classes and rules concerned, where that is known.

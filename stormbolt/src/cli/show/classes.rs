@@ -22,9 +22,15 @@ impl Shown for Classes {
             ">passed",
             "of rate",
             ">dropped pkts",
-            "cpus",
         ];
-        let mut table = Table::new(style, &[&["class"], groups, &titles].concat());
+        let is_ahead = self.classes.iter().any(|class| class.ahead_packets > 0);
+        let ahead: &[&str] = if is_ahead {
+            &[">ahead", ">marked"]
+        } else {
+            &[]
+        };
+        let titles = [&["class"], groups, &titles, ahead, &["cpus"]].concat();
+        let mut table = Table::new(style, &titles);
         for class in &self.classes {
             let (rate, passed) = (class.rate_bits_per_second, class.passed_bits_per_second);
             let dropped = count(class.dropped_packets);
@@ -43,13 +49,16 @@ impl Shown for Classes {
                 } else {
                     dropped.into()
                 },
-                cpus(&class.cpus).into(),
             ];
+            let ahead = [class.ahead_packets, class.marked_packets].map(|one| count(one).into());
+            let ahead = ahead.into_iter().filter(|_| is_ahead);
             let group = has_groups.then_some(group);
             table.row(
                 std::iter::once(class.name.as_str().into())
                     .chain(group)
-                    .chain(figures),
+                    .chain(figures)
+                    .chain(ahead)
+                    .chain([cpus(&class.cpus).into()]),
             );
         }
         table.render()

@@ -1,10 +1,10 @@
 //! `show events`: what has happened.
 
-use std::io::{self, Write};
-use std::time::Duration;
+use std::convert::Infallible;
+use std::io::Write;
 
+use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::{How, Shown};
 use crate::api::client::Client;
@@ -18,8 +18,7 @@ impl Shown for EventList {
     fn table(&self, style: Style) -> String {
         let mut text = String::new();
         if self.missed_events > 0 {
-            let missed = format!("{} earlier events are no longer kept\n", self.missed_events);
-            text.push_str(&missed);
+            text.push_str(&missed(self.missed_events));
         }
         self.events
             .iter()
@@ -46,9 +45,9 @@ pub(in crate::cli) fn line(event: &EventStatus, style: Style) -> String {
 
 /// Shows the events, and with `--watch` those that come until SIGINT or SIGTERM.
 pub(super) fn show(how: &How, client: &Client, output: &mut Output<'_>) -> anyhow::Result<()> {
-    let Some(period) = how.watch else {
+    if how.watch.is_none() {
         return super::show::<EventList>(how, client, output);
-    };
+    }
     client.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -56,41 +55,42 @@ pub(super) fn show(how: &How, client: &Client, output: &mut Output<'_>) -> anyho
             biased;
             _ = interrupt.recv() => Ok(()),
             _ = terminate.recv() => Ok(()),
-            error = follow(client, how.output, period, output) => Err(error),
+            ended = follow(client, how.output, output) => match ended? {},
         }
     })
+}
+
+/// How many events are no longer kept.
+#[derive(Serialize, Deserialize)]
+struct Missed {
+    missed_events: u64,
 }
 
 async fn follow(
     client: &Client,
     format: Format,
-    period: Duration,
     output: &mut Output<'_>,
-) -> anyhow::Error {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut after = 0;
+) -> anyhow::Result<Infallible> {
+    let mut stream = client.follow("/v1/stream/events").await?;
     loop {
-        ticks.tick().await;
-        let path = format!("{}?after={after}", EventList::PATH);
-        let list: EventList = match client.get_async(&path).await {
-            Ok(list) => list,
-            Err(error) => return error.into(),
-        };
-        if let Err(error) = print(&list, format, output).and_then(|()| output.flush()) {
-            return error.into();
+        let happened = stream.next().await?;
+        let is_missed = happened.name == "missed";
+        match format {
+            Format::Json if is_missed => output.json_line(&happened.read::<Missed>()?)?,
+            Format::Json => output.json_line(&happened.read::<EventStatus>()?)?,
+            Format::Table if is_missed => {
+                let text = missed(happened.read::<Missed>()?.missed_events);
+                output.write_all(text.as_bytes())?;
+            }
+            Format::Table => {
+                let text = line(&happened.read()?, output.style);
+                output.write_all(text.as_bytes())?;
+            }
         }
-        after = list.last_sequence;
+        output.flush()?;
     }
 }
 
-fn print(list: &EventList, format: Format, output: &mut Output<'_>) -> io::Result<()> {
-    match format {
-        Format::Json => list
-            .events
-            .iter()
-            .try_for_each(|event| output.json_line(event)),
-        Format::Table if list.events.is_empty() => Ok(()),
-        Format::Table => output.write_all(list.table(output.style).as_bytes()),
-    }
+fn missed(events: u64) -> String {
+    format!("{events} earlier events are no longer kept\n")
 }

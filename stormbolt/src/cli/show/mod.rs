@@ -55,7 +55,9 @@ enum Subject {
     #[command(
         long_about = "The classes on each interface: the guaranteed rate, the highest rate \
             (ceil), the rate in force now, what arrived in the last interval (offered), what of it \
-            passed, as a share of the rate in force, and the packets dropped so far.",
+            passed, as a share of the rate in force, and the packets dropped so far; where there are any, \
+            the packets that passed ahead of the rate, and those of them that were marked instead of dropped \
+            (ECN).",
         after_long_help = "Example:\n  sudo stormbolt show classes --watch 0.5"
     )]
     Classes(How),
@@ -114,7 +116,8 @@ struct How {
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
 
-    /// Show it again every so many seconds, until Ctrl-C; 1 if no number is given.
+    /// Show it again every so many seconds, until Ctrl-C; 1 if no number is given. With `-o json`, a document a
+    /// line. Events are shown as they come.
     #[arg(
         short, long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1",
         value_parser = period

@@ -34,6 +34,20 @@ fn classes_show_their_rates_and_how_much_of_them_is_used() {
     assert_shows(
         &fake::classes(),
         &[
+            "class  interface  prio  guarantee     ceil     rate  offered   passed  of rate          dropped pkts  ahead  marked  cpus",
+            "gold   eth0          0    200Mbit    1Gbit  200Mbit  123Mbit  123Mbit  ██████░░░░  62%             0      0       0  0-1",
+            "bulk   eth0          7       0bit  800Mbit  800Mbit  2.5Gbit  798Mbit  ██████████ 100%        12.3 k     77      55  -",
+        ],
+    );
+}
+
+#[test]
+fn what_passed_ahead_of_the_rate_is_shown_where_there_is_any() {
+    let mut classes = fake::classes();
+    classes.classes[1].ahead_packets = 0;
+    assert_shows(
+        &classes,
+        &[
             "class  interface  prio  guarantee     ceil     rate  offered   passed  of rate          dropped pkts  cpus",
             "gold   eth0          0    200Mbit    1Gbit  200Mbit  123Mbit  123Mbit  ██████░░░░  62%             0  0-1",
             "bulk   eth0          7       0bit  800Mbit  800Mbit  2.5Gbit  798Mbit  ██████████ 100%        12.3 k  -",
@@ -44,6 +58,7 @@ fn classes_show_their_rates_and_how_much_of_them_is_used() {
 #[test]
 fn classes_show_their_groups_where_there_are_any() {
     let mut classes = fake::classes();
+    classes.classes[1].ahead_packets = 0;
     classes.classes[0].groups = vec!["all".to_owned(), "customers".to_owned()];
     assert_shows(
         &classes,

@@ -1,5 +1,6 @@
-//! The same document again and again.
+//! The same document again and again, as the daemon sends it.
 
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ pub(super) async fn watch<T: Shown>(
         biased;
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
-        error = forever::<T>(client, format, period, redraws, output) => Err(error),
+        ended = forever::<T>(client, format, period, redraws, output) => match ended? {},
     };
     if redraws {
         write!(output, "{SHOW_CURSOR}")?;
@@ -51,28 +52,24 @@ async fn forever<T: Shown>(
     period: Duration,
     redraws: bool,
     output: &mut Output<'_>,
-) -> anyhow::Error {
-    let mut ticks = tokio::time::interval(period);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+) -> anyhow::Result<Infallible> {
+    let name = T::PATH.trim_start_matches("/v1/");
+    let period = period.as_millis();
+    let path = format!("/v1/stream/{name}?interval_milliseconds={period}");
+    let mut stream = client.follow(&path).await?;
     let mut first = true;
     loop {
-        ticks.tick().await;
-        let document: T = match client.get_async(T::PATH).await {
-            Ok(document) => document,
-            Err(error) => return error.into(),
-        };
-        let drawn = match format {
-            Format::Json => output.json_line(&document),
-            Format::Table if redraws => redraw(&document.table(output.style), output),
+        let document: T = stream.next().await?.read()?;
+        match format {
+            Format::Json => output.json_line(&document)?,
+            Format::Table if redraws => redraw(&document.table(output.style), output)?,
             Format::Table => {
                 let gap = if first { "" } else { "\n" };
-                write!(output, "{gap}{}", document.table(output.style))
+                write!(output, "{gap}{}", document.table(output.style))?;
             }
-        };
-        first = false;
-        if let Err(error) = drawn.and_then(|()| output.flush()) {
-            return error.into();
         }
+        first = false;
+        output.flush()?;
     }
 }
 

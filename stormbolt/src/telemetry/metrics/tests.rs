@@ -38,6 +38,8 @@ fn the_exposition_has_the_values_in_base_units() {
         "stormbolt_interface_probe_lost_total{interface=\"eth0\",probe=\"192.0.2.2\"} 3",
         "stormbolt_class_passed_bytes_total{interface=\"eth0\",class=\"gold\"} 100000000",
         "stormbolt_class_offered_packets_total{interface=\"eth0\",class=\"bulk\"} 1012345",
+        "stormbolt_class_ahead_packets_total{interface=\"eth0\",class=\"bulk\"} 77",
+        "stormbolt_class_marked_packets_total{interface=\"eth0\",class=\"bulk\"} 55",
         "stormbolt_class_rate_bytes_per_second{interface=\"eth0\",class=\"bulk\"} 100000000.0",
         "stormbolt_source_refused_packets_total{interface=\"eth0\",class=\"bulk\"} 3000",
         "stormbolt_rule_matched_packets_total{rule=\"rule 1\"} 1000000",

@@ -148,6 +148,20 @@ pub(super) const FAMILIES: &[Family] = &[
         "Their bytes.",
         |snapshot, samples| classes(snapshot, samples, |one| one.dropped_bytes.into()),
     ),
+    counter(
+        "class_ahead",
+        PACKETS,
+        CLASS,
+        "Packets, of those that passed, that passed ahead of the rate: segments of TCP that came again, for example.",
+        |snapshot, samples| classes(snapshot, samples, |one| one.ahead_packets.into()),
+    ),
+    counter(
+        "class_marked",
+        PACKETS,
+        CLASS,
+        "Those of them that were marked (ECN) instead of being dropped.",
+        |snapshot, samples| classes(snapshot, samples, |one| one.marked_packets.into()),
+    ),
     gauge(
         "class_rate",
         RATE,

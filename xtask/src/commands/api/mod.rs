@@ -66,7 +66,7 @@ fn install(tools: &Path) -> Result<()> {
     if fs::read_to_string(&record).is_ok_and(|versions| versions == wanted) {
         return Ok(());
     }
-    setup::install(&["iproute2", "python3-venv"])?;
+    setup::install(&["curl", "iproute2", "python3-venv"])?;
     eprintln!("installing {wanted} by pip");
     drop(fs::remove_dir_all(tools));
     let mut make = Command::new("python3");
