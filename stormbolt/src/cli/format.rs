@@ -1,5 +1,7 @@
 //! Numbers as people read them.
 
+use std::net::{IpAddr, SocketAddr};
+
 use stormbolt_control::units::BitsPerSecond;
 
 /// A measured rate to three digits, rounded down: `1.23Gbit`, `798Mbit`. Rates out of the policy are
@@ -46,6 +48,26 @@ pub(crate) fn seconds(seconds: u64) -> String {
         format!("{minutes}min {}s", seconds % 60)
     } else {
         format!("{seconds}s")
+    }
+}
+
+/// A short span of time: `850 µs`, `20.5 ms`, `340 ms`.
+pub(crate) fn microseconds(microseconds: u64) -> String {
+    match microseconds {
+        0..1_000 => format!("{microseconds} µs"),
+        1_000..100_000 => {
+            let tenths = microseconds / 100;
+            format!("{}.{} ms", tenths / 10, tenths % 10)
+        }
+        _ => format!("{} ms", microseconds / 1_000),
+    }
+}
+
+/// One end of a flow.
+pub(crate) fn end(address: IpAddr, port: Option<u16>) -> String {
+    match port {
+        Some(port) => SocketAddr::new(address, port).to_string(),
+        None => address.to_string(),
     }
 }
 
@@ -153,6 +175,20 @@ mod tests {
             written,
             ["0s", "59s", "1min 1s", "1h 0min", "23h 59min", "1d 1h"]
         );
+    }
+
+    #[test]
+    fn short_times_and_ends_of_flows_are_as_people_write_them() {
+        let written = [0, 999, 1_000, 20_540, 99_999, 100_000, 2_345_678].map(microseconds);
+        assert_eq!(
+            written,
+            [
+                "0 µs", "999 µs", "1.0 ms", "20.5 ms", "99.9 ms", "100 ms", "2345 ms"
+            ]
+        );
+        let address = "2001:db8::1".parse().unwrap();
+        assert_eq!(end(address, Some(53)), "[2001:db8::1]:53");
+        assert_eq!(end(address, None), "2001:db8::1");
     }
 
     #[test]

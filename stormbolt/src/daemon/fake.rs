@@ -13,8 +13,8 @@ use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use super::machine::{BoxedError, Machine};
 use crate::api::documents::{
     AdaptiveStatus, CapacityChange, ClassStatus, Classes, CpuStatus, Cpus, DOCUMENT_VERSION,
-    InterfaceStatus, Interfaces, OutcomeCount, ProbeStatus, RuleStatus, Rules, SourceClass,
-    SourceStatus, Sources,
+    FlowStatus, Flows, InterfaceStatus, Interfaces, OutcomeCount, ProbeStatus, RuleStatus, Rules,
+    SamplingStatus, SourceClass, SourceStatus, Sources, TalkerStatus,
 };
 use crate::api::explanation::{Explanation, FailedField, NearMiss};
 use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes, Named, Wanted};
@@ -253,6 +253,46 @@ impl Machine for FakeMachine {
                 known: "`eth0`".to_owned(),
             }),
         }
+    }
+}
+
+/// A flow of which a round trip was measured.
+pub(crate) fn flows() -> Flows {
+    let flow = FlowStatus {
+        interface: "eth0".to_owned(),
+        source: IpAddr::from([192, 0, 2, 9]),
+        source_port: Some(50_000),
+        destination: IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
+        destination_port: Some(443),
+        protocol: "tcp".to_owned(),
+        least_round_trip_microseconds: Some(850),
+        round_trip_microseconds: Some(20_540),
+        round_trips: 12,
+        class: Some("bulk".to_owned()),
+        outcome: "class_passed".to_owned(),
+        offered_bits_per_second: BitsPerSecond(12_345_678),
+        dropped_bits_per_second: BitsPerSecond(0),
+        packets_per_second: 1_030,
+        last_seen_milliseconds_ago: 90,
+    };
+    Flows {
+        version: DOCUMENT_VERSION,
+        sampling: SamplingStatus {
+            one_packet_in: 512,
+            one_connection_in: 1,
+            ..SamplingStatus::default()
+        },
+        sources: vec![TalkerStatus {
+            interface: "eth0".to_owned(),
+            source: flow.source,
+            class: None,
+            outcome: "rule_dropped".to_owned(),
+            offered_bits_per_second: flow.offered_bits_per_second,
+            dropped_bits_per_second: flow.offered_bits_per_second,
+            packets_per_second: flow.packets_per_second,
+            last_seen_milliseconds_ago: 90,
+        }],
+        flows: vec![flow],
     }
 }
 

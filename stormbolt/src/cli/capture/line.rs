@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::api::documents::{CapturedIp, CapturedPacket};
+use crate::cli::format::end;
 use crate::cli::output::Style;
 use crate::cli::table::printable;
 
@@ -42,10 +43,6 @@ fn time(unix_nanoseconds: u64) -> String {
 
 fn headers(ip: &CapturedIp) -> String {
     let flags = ip.tcp_flags.as_ref().map(|flags| format!(" {flags}"));
-    let end = |address: std::net::IpAddr, port: Option<u16>| match port {
-        Some(port) => std::net::SocketAddr::new(address, port).to_string(),
-        None => address.to_string(),
-    };
     format!(
         "{} > {} {}{}",
         end(ip.source, ip.source_port),

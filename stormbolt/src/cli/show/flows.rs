@@ -1,10 +1,8 @@
 //! `stormbolt show flows`
 
-use std::net::{IpAddr, SocketAddr};
-
 use super::Shown;
 use crate::api::documents::{FlowStatus, Flows, SamplingStatus};
-use crate::cli::format::{count, measured, per_second};
+use crate::cli::format::{count, end, measured, microseconds, per_second};
 use crate::cli::output::Style;
 use crate::cli::table::{Item, Table};
 use stormbolt_control::units::BitsPerSecond;
@@ -69,13 +67,6 @@ impl Shown for Flows {
     }
 }
 
-fn end(address: IpAddr, port: Option<u16>) -> String {
-    match port {
-        Some(port) => SocketAddr::new(address, port).to_string(),
-        None => address.to_string(),
-    }
-}
-
 /// What is in no class ends by a rule or before there is one.
 fn class(class: Option<&str>, outcome: &str) -> String {
     class.map_or_else(|| format!("({outcome})"), str::to_owned)
@@ -96,19 +87,8 @@ fn round_trip(flow: &FlowStatus) -> String {
         .zip(flow.least_round_trip_microseconds);
     times.map_or_else(
         || "-".to_owned(),
-        |(smoothed, least)| format!("{} (least {})", time(smoothed), time(least)),
+        |(smoothed, least)| format!("{} (least {})", microseconds(smoothed), microseconds(least)),
     )
-}
-
-fn time(microseconds: u64) -> String {
-    match microseconds {
-        0..1_000 => format!("{microseconds} µs"),
-        1_000..100_000 => {
-            let tenths = microseconds / 100;
-            format!("{}.{} ms", tenths / 10, tenths % 10)
-        }
-        _ => format!("{} ms", microseconds / 1_000),
-    }
 }
 
 fn sampled(sampling: &SamplingStatus) -> String {

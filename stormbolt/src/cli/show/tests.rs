@@ -71,6 +71,22 @@ fn classes_show_their_groups_where_there_are_any() {
 }
 
 #[test]
+fn flows_show_who_sends_what_and_how_far_away_they_are() {
+    assert_shows(
+        &fake::flows(),
+        &[
+            "interface  source           destination        protocol  class   offered  dropped   packets              round trip",
+            "eth0       192.0.2.9:50000  [2001:db8::1]:443  tcp       bulk   12.3Mbit        -  1.03 k/s  20.5 ms (least 850 µs)",
+            "",
+            "interface  source     class            offered   dropped   packets",
+            "eth0       192.0.2.9  (rule_dropped)  12.3Mbit  12.3Mbit  1.03 k/s",
+            "",
+            "estimated from one packet in 512; round trips from all TCP connections",
+        ],
+    );
+}
+
+#[test]
 fn interfaces_show_what_became_of_their_frames() {
     assert_shows(
         &fake::interfaces(),

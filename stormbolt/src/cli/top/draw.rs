@@ -10,11 +10,13 @@ use stormbolt_control::units::BitsPerSecond;
 
 use super::screen::{HISTORY, Screen};
 use crate::api::documents::{ClassStatus, CpuStatus};
-use crate::cli::format::{bytes, count, measured, per_second, seconds, share};
+use crate::cli::format::{bytes, count, end, measured, microseconds, per_second, seconds, share};
 use crate::cli::table::printable;
 
 /// Rows of sources and events, titles included.
 const BELOW: u16 = 9;
+/// Rows of flows, titles included.
+const FLOWS: u16 = 7;
 /// CPUs that have a row.
 const MAX_CPUS: usize = 8;
 
@@ -27,14 +29,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, screen: &Screen) {
         Constraint::Length(interfaces + 1),
         Constraint::Min(4),
         Constraint::Length(cpus + 1),
+        Constraint::Length(FLOWS),
         Constraint::Length(BELOW),
         Constraint::Length(1),
     ]);
-    let [head, upper, middle, lower, below, foot] = areas.areas(frame.area());
+    let [head, upper, middle, lower, flows, below, foot] = areas.areas(frame.area());
     header(frame, head, screen);
     interface_table(frame, upper, screen);
     class_table(frame, middle, screen);
     cpu_table(frame, lower, screen);
+    flow_table(frame, flows, screen);
     let halves = Layout::horizontal([Constraint::Percentage(40), Constraint::Percentage(60)]);
     let [left, right] = halves.spacing(2).areas(below);
     sources(frame, left, screen);
@@ -159,6 +163,49 @@ fn cpu_table(frame: &mut Frame<'_>, area: Rect, screen: &Screen) {
         ])
     });
     let widths = [4, 12, 14, 6, 16].map(Constraint::Length);
+    table(frame, area, &titles, rows.collect(), &widths);
+}
+
+fn flow_table(frame: &mut Frame<'_>, area: Rect, screen: &Screen) {
+    let titles = [
+        "source",
+        "destination",
+        "protocol",
+        "class",
+        "offered",
+        "dropped",
+        "round trip",
+    ];
+    // Behind the titles and before an empty row.
+    let room = usize::from(area.height.saturating_sub(2));
+    let flows = screen.look.flows.flows.iter().take(room);
+    let rows = flows.map(|flow| {
+        let dropped = flow.dropped_bits_per_second;
+        let class = flow.class.as_deref().unwrap_or(&flow.outcome);
+        let round_trip = flow.round_trip_microseconds;
+        Row::new([
+            Cell::from(end(flow.source, flow.source_port)),
+            Cell::from(end(flow.destination, flow.destination_port)),
+            Cell::from(printable(&flow.protocol)),
+            Cell::from(printable(class)),
+            right(measured(flow.offered_bits_per_second)),
+            if dropped == BitsPerSecond::ZERO {
+                right("-".to_owned())
+            } else {
+                Cell::from(Line::from(alarming(screen, measured(dropped))).right_aligned())
+            },
+            right(round_trip.map_or_else(|| "-".to_owned(), microseconds)),
+        ])
+    });
+    let widths = [
+        Constraint::Fill(2),
+        Constraint::Fill(2),
+        Constraint::Length(8),
+        Constraint::Fill(1),
+        Constraint::Length(8),
+        Constraint::Length(8),
+        Constraint::Length(10),
+    ];
     table(frame, area, &titles, rows.collect(), &widths);
 }
 

@@ -24,11 +24,11 @@ use crate::api::client::{Client, ClientError};
 use crate::daemon::clock;
 use screen::{Look, Screen, Wish};
 
-/// Follows classes, CPUs, sources and events on the whole screen.
+/// Follows classes, CPUs, flows, sources and events on the whole screen.
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "Follows the traffic on the whole screen: interfaces, classes with what they get of their rate and \
-        how that has developed, CPUs, the sources that were refused most, and events.\n\n\
+        how that has developed, CPUs, the flows that send most, the sources that were refused most, and events.\n\n\
         Keys: q ends it, s sorts by something else, p pauses, arrows and page keys scroll.",
     after_long_help = "Example:\n  sudo stormbolt top --every 0.5"
 )]
@@ -102,6 +102,7 @@ async fn look(client: &Client, after: Duration) -> Result<Look, ClientError> {
         classes: client.get_async("/v1/classes").await?,
         cpus: client.get_async("/v1/cpus").await?,
         sources: client.get_async("/v1/sources").await?,
+        flows: client.get_async("/v1/flows").await?,
         events: client.get_async("/v1/events").await?,
         at: clock::now(),
     })

@@ -8,7 +8,7 @@ use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
 use crate::api::client::ClientError;
 use crate::api::documents::{
-    ClassStatus, Classes, Cpus, InterfaceStatus, Interfaces, Sources, Status,
+    ClassStatus, Classes, Cpus, Flows, InterfaceStatus, Interfaces, Sources, Status,
 };
 use crate::causes::with_causes;
 use crate::telemetry::documents::EventList;
@@ -26,6 +26,7 @@ pub(super) struct Look {
     pub(super) classes: Classes,
     pub(super) cpus: Cpus,
     pub(super) sources: Sources,
+    pub(super) flows: Flows,
     pub(super) events: EventList,
     /// When, by the monotonic clock.
     pub(super) at: Nanoseconds,

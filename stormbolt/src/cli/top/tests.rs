@@ -35,6 +35,7 @@ fn look(second: u64) -> Look {
         classes,
         cpus: fake::cpus(),
         sources: fake::sources(),
+        flows: fake::flows(),
         events: EventList {
             version: 1,
             last_sequence: 1,
@@ -75,7 +76,7 @@ fn line<'l>(lines: &'l [String], beginning: &str) -> &'l str {
 
 #[test]
 fn everything_has_its_place() {
-    let lines = drawn(&screen(), 130, 32);
+    let lines = drawn(&screen(), 130, 39);
     assert!(lines[0].starts_with("stormbolt 0.1.0  up 1h 2min  generation 7 from /etc"));
     assert_eq!(lines[1], "interface eth0 runs in generic mode");
     let words = |beginning: &str| -> Vec<String> {
@@ -97,9 +98,14 @@ fn everything_has_its_place() {
     );
     assert!(bulk.ends_with("▁▂▃▄▅▆▇█"), "{bulk}");
     assert!(line(&lines, "192.0.2.7").contains("14:22:08   attached       attached to eth0"));
+    let flow = line(&lines, "192.0.2.9:50000");
+    assert!(
+        flow.contains("[2001:db8::1]:443") && flow.contains("bulk") && flow.ends_with("20.5 ms"),
+        "{flow}"
+    );
     let cpu = lines.iter().find(|line| line.contains("12.3 k/s")).unwrap();
     assert!(cpu.ends_with("██████████ 100%"), "{cpu}");
-    assert!(lines[31].starts_with("q end   s sort (by policy)   p pause"));
+    assert!(lines[38].starts_with("q end   s sort (by policy)   p pause"));
 }
 
 #[test]
