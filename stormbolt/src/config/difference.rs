@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use stormbolt_control::policy::{Policy, Rule};
+use stormbolt_control::policy::{Policy, Rule, Set};
 use toml::{Table, Value};
 
 use super::export::{rule_to_toml, to_toml};
@@ -48,7 +48,7 @@ pub(crate) fn differences(old: &Policy, new: &Policy) -> Vec<Difference> {
         &settings(&new_rest),
         &mut found,
     );
-    for section in ["controller", "tables", "default"] {
+    for section in ["controller", "tables", "management", "default"] {
         let of = |rest: &Table| rest.get(section).and_then(Value::as_table).cloned();
         let (old, new) = (
             of(&old_rest).unwrap_or_default(),
@@ -63,10 +63,11 @@ pub(crate) fn differences(old: &Policy, new: &Policy) -> Vec<Difference> {
     found
 }
 
-/// A policy file without sets and rules.
+/// A policy file without rules and what is in sets.
 fn rest(policy: &Policy) -> Table {
+    let named = |set: &Arc<Set>| Arc::new(Set::new(set.name.clone(), Vec::new()));
     let rest = Policy {
-        sets: Vec::new(),
+        sets: policy.sets.iter().map(named).collect(),
         rules: Vec::new(),
         ..policy.clone()
     };
