@@ -9,6 +9,7 @@ pub mod config;
 pub mod daemon;
 pub mod datapath;
 pub mod demo;
+mod doctor;
 pub mod explain;
 pub mod lab;
 pub mod sampling;

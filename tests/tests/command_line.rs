@@ -268,11 +268,13 @@ fn json_documents_have_the_documented_keys() {
     assert_eq!(keys(&sources), ["classes", "sources", "version"]);
 
     let rules = show("rules");
-    assert_eq!(keys(&rules), ["rules", "version"]);
-    assert_eq!(
-        keys(&rules["rules"][0]),
-        sorted("position name matches action packets bytes")
-    );
+    assert_eq!(keys(&rules), ["built_in", "rules", "version"]);
+    for rules in [&rules["rules"], &rules["built_in"]] {
+        assert_eq!(
+            keys(&rules[0]),
+            sorted("position name matches action packets bytes")
+        );
+    }
     assert_eq!(rules["rules"][0]["name"], "web");
 
     let question = "explain -o json --src ::1 --dst ::2 --dst-port 80";

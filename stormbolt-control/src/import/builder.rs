@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use stormbolt_common::limits::{MAX_INTERFACES, MAX_RULES};
+use stormbolt_common::limits::MAX_INTERFACES;
 
 use super::draft::{Draft, Drafted, Read};
 use super::finding::{Finding, FindingKind};
 use crate::policy::{
-    Accepts, Action, AttachMode, Class, Interface, MAX_SET_PREFIXES, MAX_SETS_PREFIXES, Policy,
-    Rule, Set,
+    Accepts, Action, AttachMode, Class, Interface, MAX_OWN_RULES, MAX_SET_PREFIXES,
+    MAX_SETS_PREFIXES, Management, Policy, Rule, Set,
 };
 use crate::units::{BitsPerSecond, Nanoseconds};
 
@@ -124,7 +124,7 @@ impl<'a> Builder<'a> {
 
     /// Adds a rule, or says why it cannot be one.
     pub(super) fn rule(&mut self, line: usize, mut draft: Draft, action: Action) -> Read {
-        let max = usize::try_from(MAX_RULES).unwrap_or(usize::MAX);
+        let max = usize::try_from(MAX_OWN_RULES).unwrap_or(usize::MAX);
         if self.rules.len() >= max {
             return Err(format!("a policy has at most {max} rules"));
         }
@@ -242,6 +242,7 @@ impl<'a> Builder<'a> {
                 interfaces: interfaces.collect(),
                 classes,
                 sets: self.sets,
+                management: Management::default(),
                 rules,
                 default_class,
                 ..Policy::empty()

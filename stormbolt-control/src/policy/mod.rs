@@ -9,6 +9,7 @@ mod group;
 mod interface;
 mod kept;
 mod law;
+mod management;
 mod per_source;
 mod rule;
 mod set;
@@ -21,6 +22,7 @@ pub use group::{Group, MAX_GROUPS, MAX_LEVELS};
 pub use interface::{Adaptive, AttachMode, Interface, MAX_PROBES};
 pub use kept::kept_rules;
 pub use law::Law;
+pub use management::{MANAGEMENT_RULE, Management, RulesInForce};
 pub use per_source::PerSource;
 pub use rule::{Accepts, Action, Addresses, FragmentMatch, Range, Rule, RuleMatch, TcpFlagsMatch};
 pub(crate) use set::differing_prefixes;
@@ -34,6 +36,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::units::Nanoseconds;
+
+/// Rules that a policy may have: as many as there are, but for the one that is built in.
+pub const MAX_OWN_RULES: u32 = stormbolt_common::limits::MAX_RULES - 1;
 
 /// One document, applied as a whole under one generation number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +64,9 @@ pub struct Policy {
     /// Named sets of prefixes, at most [`MAX_SETS_PREFIXES`] prefixes in all. Rules refer to them by
     /// position.
     pub sets: Vec<Arc<Set>>,
-    /// Rules, first match wins; at most [`stormbolt_common::limits::MAX_RULES`].
+    /// What passes before any rule is asked.
+    pub management: Management,
+    /// Rules, first match wins; at most [`MAX_OWN_RULES`].
     pub rules: Vec<Arc<Rule>>,
     /// Position of the class of packets that no rule matches.
     pub default_class: usize,
@@ -68,7 +75,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy without anything in it, which holds for nobody.
+    /// A policy without anything in it, not even what is built in, which holds for nobody.
     pub fn empty() -> Self {
         Self {
             interval: Nanoseconds::from_millis(100),
@@ -80,6 +87,10 @@ impl Policy {
             classes: Vec::new(),
             groups: Vec::new(),
             sets: Vec::new(),
+            management: Management {
+                exempt: false,
+                ..Management::default()
+            },
             rules: Vec::new(),
             default_class: 0,
             malformed: Malformed::default(),

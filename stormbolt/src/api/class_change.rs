@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use stormbolt_control::policy::{Accepts, Action, FragmentMatch, Policy, Rule, RuleMatch};
+use stormbolt_control::policy::{
+    Accepts, Action, FragmentMatch, Management, Policy, Rule, RuleMatch,
+};
 use toml::{Table, Value};
 
 use super::documents::ClassChange;
@@ -54,6 +56,7 @@ pub(super) fn changed(
         .map_err(|error| refused(name, &error))?;
     loaded.policy.sets.clone_from(&policy.sets);
     loaded.policy.rules.clone_from(&policy.rules);
+    loaded.policy.management.clone_from(&policy.management);
     Ok(loaded)
 }
 
@@ -111,6 +114,8 @@ fn without_rules(policy: &Policy) -> Policy {
         classes: policy.classes.clone(),
         groups: policy.groups.clone(),
         sets: Vec::new(),
+        // It may name sets.
+        management: Management::default(),
         rules: used.into_iter().enumerate().map(rule).collect(),
         default_class: policy.default_class,
         malformed: policy.malformed,

@@ -225,14 +225,20 @@ pub struct ClassStatus {
 pub struct Rules {
     /// Version of all documents.
     pub version: u32,
+    /// What is looked at before them and no policy has: what is exempt from its rules.
+    #[serde(default)]
+    pub built_in: Vec<RuleStatus>,
     /// The rules in order.
     pub rules: Vec<RuleStatus>,
 }
 
+/// In the place of a position: the rule is none of the policy.
+pub const BUILT_IN: usize = 0;
+
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RuleStatus {
-    /// Position, from 1.
+    /// Position, from 1; 0 for one that is built in.
     pub position: usize,
     /// Its name.
     pub name: String,

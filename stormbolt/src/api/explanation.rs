@@ -89,7 +89,7 @@ pub struct Explanation {
     pub frame: String,
     /// What rules saw of it; missing for what is not classified.
     pub packet: Option<PacketValues>,
-    /// `rule`, `default` (no rule matches) or `none` (not classified).
+    /// `rule`, `built-in` (exempt from the rules), `default` (no rule matches) or `none` (not classified).
     pub decided_by: String,
     /// The rule that matches.
     pub rule: Option<MatchedRule>,
@@ -148,7 +148,7 @@ pub struct PacketValues {
 /// The rule that matches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MatchedRule {
-    /// Position, from 1.
+    /// Position, from 1; 0 for one that is built in.
     pub position: usize,
     /// Its name.
     pub name: String,
@@ -168,7 +168,7 @@ pub struct NotClassified {
 /// A rule before the one that matches.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NearMiss {
-    /// Position, from 1.
+    /// Position, from 1; 0 for one that is built in.
     pub position: usize,
     /// Its name.
     pub name: String,

@@ -208,7 +208,9 @@ fn nobody_locks_out_the_session_that_a_change_comes_from() {
     let ssh = session("192.0.2.7 50000 198.51.100.1 22");
     let rule =
         "[[rule]]\nname = \"no-ssh\"\nprotocol = \"tcp\"\ndst-port = 22\naction = \"drop\"\n";
-    let text = format!("{POLICY}{rule}");
+    // A rule alone does not.
+    put(&ssh, &format!("{POLICY}{rule}"), None).unwrap();
+    let text = format!("{POLICY}{rule}[management]\nexempt = false\n");
     let (status, error, _) = problem(put(&ssh, &text, None));
     assert_eq!(status, 409);
     assert!(

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use stormbolt_common::limits::MAX_RULES;
-use stormbolt_control::policy::{Policy, Rule, RuleMatch};
+use stormbolt_control::policy::{MAX_OWN_RULES, Policy, Rule, RuleMatch};
 use toml::{Table, Value};
 
 use super::documents::RuleChange;
@@ -39,8 +38,10 @@ pub(super) fn added(mut policy: Policy, change: &RuleChange) -> Result<Edited, A
         );
         return Err(ApiError::new(StatusCode::CONFLICT, message));
     }
-    if u32::try_from(rules.len()).map_or(true, |count| count >= MAX_RULES) {
-        return Err(refuse(&format!("there are {MAX_RULES} rules, no more fit")));
+    if u32::try_from(rules.len()).map_or(true, |count| count >= MAX_OWN_RULES) {
+        return Err(refuse(&format!(
+            "there are {MAX_OWN_RULES} rules, no more fit"
+        )));
     }
     let (rule, mut warnings) = read(&format!("rule `{name}` cannot be added"), &keys, &policy)?;
     let place = place(rules, &name, change)?.unwrap_or(rules.len());

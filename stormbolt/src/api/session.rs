@@ -6,15 +6,16 @@ use std::str::FromStr;
 use nix::ifaddrs::getifaddrs;
 use stormbolt_common::classifier::Fragment;
 use stormbolt_control::explain::{Packet, why};
-use stormbolt_control::policy::{Action, Policy};
+use stormbolt_control::policy::{Action, Policy, RulesInForce};
 
 /// Header with the session: addresses and ports of client and server as in `SSH_CONNECTION`.
 pub const SESSION: &str = "stormbolt-session";
 
 const TCP: u8 = 6;
 const ACK: u8 = 0x10;
-/// A segment without data, with timestamps.
-const LENGTH: u32 = 66;
+const PUSH: u8 = 0x08;
+/// A segment without data, and one with a keystroke, both with timestamps: flags and length.
+const SEGMENTS: [(u8, u32); 2] = [(ACK, 66), (PUSH | ACK, 102)];
 /// Code points of interactive sessions, as OpenSSH marks them: none, AF21, EF.
 const CODE_POINTS: [u8; 3] = [0, 18, 46];
 
@@ -65,17 +66,19 @@ impl Session {
         let is_known = policy.interfaces.iter().any(|one| is_it(&one.name));
         let interfaces = policy.interfaces.iter().enumerate();
         let interfaces = interfaces.filter(|(_, one)| !is_known || is_it(&one.name));
+        let rules = RulesInForce::of(policy);
         interfaces
             .flat_map(|(position, one)| CODE_POINTS.map(|dscp| (position, one, dscp)))
-            .find_map(|(position, interface, dscp)| {
-                let packet = self.packet(position, dscp);
-                let found = why(&policy.rules, &policy.sets, &packet, 0).first_match?;
-                let rule = policy.rules.get(found)?;
+            .flat_map(|place| SEGMENTS.map(|segment| (place, segment)))
+            .find_map(|((position, interface, dscp), segment)| {
+                let packet = self.packet(position, dscp, segment);
+                let found = why(rules.all(), &policy.sets, &packet, 0).first_match?;
+                let rule = rules.all().get(found)?;
                 (rule.action == Action::Drop).then(|| {
                     format!(
                         "rule `{}` at position {} drops what {} sends to {} on {}",
                         rule.name,
-                        found + 1,
+                        rules.own_position(found).map_or(0, |own| own + 1),
                         self.client.ip(),
                         self.server,
                         interface.name
@@ -84,7 +87,7 @@ impl Session {
             })
     }
 
-    fn packet(self, interface: usize, dscp: u8) -> Packet {
+    fn packet(self, interface: usize, dscp: u8, (tcp_flags, length): (u8, u32)) -> Packet {
         Packet {
             source: self.client.ip(),
             destination: self.server.ip(),
@@ -93,10 +96,10 @@ impl Session {
             protocol: TCP,
             dscp,
             vlan: None,
-            tcp_flags: Some(ACK),
+            tcp_flags: Some(tcp_flags),
             fragment: Fragment::Whole,
             icmp_type: None,
-            length: LENGTH,
+            length,
             interface,
         }
     }
@@ -121,9 +124,16 @@ mod tests {
     use super::*;
     use crate::config;
 
+    /// Without an exemption, unless `rules` has one.
     fn policy(rules: &str) -> Policy {
+        let off = "[management]\nexempt = false\n";
+        let off = if rules.contains("[management]") {
+            ""
+        } else {
+            off
+        };
         let text = format!(
-            "version = 1\n[interface.eth7]\ncapacity = \"1Gbit\"\n[class.a]\n{rules}[default]\nclass = \"a\"\n"
+            "version = 1\n[interface.eth7]\ncapacity = \"1Gbit\"\n[class.a]\n{off}{rules}[default]\nclass = \"a\"\n"
         );
         config::parse("p", &text).unwrap().policy
     }
@@ -144,6 +154,29 @@ mod tests {
         assert_eq!(dropped(&drop.replace("\"drop\"", "\"shadow-drop\"")), None);
         // A session that is cut off already is not asked about.
         assert_eq!(session.cut_off(&policy(drop), &policy(drop)), None);
+    }
+
+    #[test]
+    fn a_session_that_is_exempt_is_cut_off_by_the_switch_and_not_by_a_rule() {
+        let session: Session = "192.0.2.7 50000 198.51.100.1 22".parse().unwrap();
+        let drop = "[[rule]]\naction = \"drop\"\n";
+        let exempt = policy(&format!("[management]\nsrc = \"192.0.2.0/24\"\n{drop}"));
+        assert_eq!(session.cut_off(&policy(""), &exempt), None);
+        assert_eq!(
+            session.cut_off(&exempt, &policy(drop)).unwrap(),
+            "rule `rule 1` at position 1 drops what 192.0.2.7 sends to 198.51.100.1:22 on eth7"
+        );
+        for elsewhere in ["src = \"203.0.113.0/24\"", "ports = 2222"] {
+            let next = policy(&format!("[management]\n{elsewhere}\n{drop}"));
+            assert!(session.cut_off(&exempt, &next).is_some(), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_stalls_at_the_first_keystroke_is_cut_off() {
+        let session: Session = "192.0.2.7 50000 198.51.100.1 22".parse().unwrap();
+        let drop = "[[rule]]\nlength = \"100-1500\"\naction = \"drop\"\n";
+        assert!(session.cut_off(&policy(""), &policy(drop)).is_some());
     }
 
     #[test]

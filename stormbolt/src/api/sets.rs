@@ -1,13 +1,13 @@
 //! Sets by name: how large they are, who uses them, and what became of them.
 
-use stormbolt_control::policy::{Policy, RuleMatch, SetChangeKind, set_changes};
+use stormbolt_control::policy::{Policy, RuleMatch, RulesInForce, SetChangeKind, set_changes};
 
 use super::documents::{ChangedSet, DOCUMENT_VERSION, SetStatus, Sets};
 
 /// The sets of a policy.
 pub(super) fn sets(policy: &Policy) -> Sets {
     let mut users: Vec<Vec<String>> = vec![Vec::new(); policy.sets.len()];
-    for rule in &policy.rules {
+    for rule in RulesInForce::of(policy).all() {
         let mut positions = positions(&rule.matches);
         positions.sort_unstable();
         positions.dedup();

@@ -55,8 +55,8 @@ impl Engine {
         let counters = self.datapath.rule_counters_of(numbers);
         let counters = counters.into_iter().zip(&self.baselines.rules);
         let counters = counters.map(|(counter, &base)| since(counter, base));
-        let rules = self.policy.rules.iter().zip(counters);
-        let total = self.policy.rules.len();
+        let rules = self.rules.all().iter().zip(counters);
+        let total = self.rules.all().len();
         let all = total <= limit;
         let counted = rules.filter(|(_, hits)| all || *hits != PacketCounter::default());
         let shown = counted.take(limit).map(|(rule, hits)| RuleCount {

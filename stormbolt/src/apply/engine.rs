@@ -7,7 +7,7 @@ use stormbolt_common::steer::entry_for_cpu;
 use stormbolt_control::compile::{Input, Patient, Watch};
 use stormbolt_control::controller::{Command, Controller};
 use stormbolt_control::observe::LinkSignals;
-use stormbolt_control::policy::{FailsafeMode, Policy};
+use stormbolt_control::policy::{FailsafeMode, Policy, RulesInForce, kept_rules};
 use stormbolt_control::units::Nanoseconds;
 
 use super::baselines::Baselines;
@@ -29,7 +29,10 @@ const LONGEST_APPLY: Nanoseconds = Nanoseconds::from_millis(120_000);
 
 /// The loaded data path under a policy. Dropping it detaches everything, unless [`Engine::leave`] was called.
 pub struct Engine {
+    /// As it was written.
     pub(super) policy: Policy,
+    /// What packets are looked up in: also the rules that no policy has.
+    pub(super) rules: RulesInForce,
     pub(super) controller: Controller,
     pub(super) numbers: Numbers,
     pub(super) terms: Terms,
@@ -142,6 +145,7 @@ impl Engine {
             terms: Terms::of(&nothing),
             signals: Vec::new(),
             policy: nothing,
+            rules: RulesInForce::default(),
             numbers: Numbers::none(cells),
             attachments: BTreeMap::new(),
             baselines: Baselines::default(),
@@ -183,16 +187,21 @@ impl Engine {
         mut policy: Policy,
         watch: &mut dyn Watch,
     ) -> Result<u32, ApplyError> {
-        let kept = policy.share_with(&self.policy);
+        policy.share_with(&self.policy);
+        let rules = RulesInForce::of(&policy);
+        let kept = kept_rules(self.rules.all(), rules.all());
         let mut controller = self.controller.clone();
         controller.set_policy(&policy);
-        let numbers = self
-            .numbers
-            .under(&self.policy, &policy, &kept, controller.cpu_sets())?;
+        let numbers = self.numbers.under(
+            (&self.policy, self.rules.all()),
+            (&policy, rules.all()),
+            &kept,
+            controller.cpu_sets(),
+        )?;
         let generation = next_generation(self.datapath.generation());
         let input = Input {
-            rules: &policy.rules,
-            entries: &rule_entries(&policy, &numbers),
+            rules: rules.all(),
+            entries: &rule_entries(&policy, rules.all(), &numbers),
             sets: &policy.sets,
             interfaces: &numbers.interfaces,
             kept: Some(&kept),
@@ -211,7 +220,7 @@ impl Engine {
             &terms,
             cpus,
         );
-        match self.put_into_force(policy, controller, numbers, &tables) {
+        match self.put_into_force((policy, rules), controller, numbers, &tables) {
             Ok(()) => {
                 self.terms = terms;
                 self.memory.keep();
@@ -226,7 +235,7 @@ impl Engine {
 
     fn put_into_force(
         &mut self,
-        policy: Policy,
+        (policy, rules): (Policy, RulesInForce),
         controller: Controller,
         numbers: Numbers,
         tables: &PolicyTables,
@@ -240,11 +249,12 @@ impl Engine {
 
         self.attachments.extend(attached);
         self.take_baselines(&policy, &numbers);
-        self.remember_rules(&policy, &numbers);
+        self.remember_rules(&policy, rules.all(), &numbers);
         if self.has_other_sources(&policy, &numbers) {
             self.datapath.forget_offenders();
         }
         self.policy = policy;
+        self.rules = rules;
         self.controller = controller;
         self.numbers = numbers;
         // Their positions are those of the old policy.

@@ -4,7 +4,7 @@ use stormbolt_common::explain::{BY_DEFAULT, BY_RULE, Explained};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::policy::{VERDICT_DROP, VERDICT_PASS, VERDICT_SHADOW_DROP};
 use stormbolt_common::steer::{cpu_of_entry, slot};
-use stormbolt_control::explain::{Field, Packet, Why, why};
+use stormbolt_control::explain::{Field, Packet, Why};
 use stormbolt_control::policy::{Action, Malformed, Rule};
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use stormbolt_ebpf::parse::{Headers, parse};
@@ -67,10 +67,7 @@ impl Engine {
         let headers = parse(&asked.frame[..]);
         let length = u32::try_from(asked.frame.len()).unwrap_or(u32::MAX);
         let packet = headers.map(|headers| packet_of(&headers, length, interface));
-        let why = packet.map(|packet| {
-            let policy = &self.policy;
-            why(&policy.rules, &policy.sets, &packet, asked.limit)
-        });
+        let why = packet.map(|packet| self.why(&packet, asked.limit));
         let expected = match &why {
             Ok(why) => why
                 .first_match
@@ -100,7 +97,10 @@ impl Engine {
             near_misses: packet.ok().as_ref().map(described).unwrap_or_default(),
             rules_before: match (&why, decision) {
                 (Err(_), _) | (_, Decision::NotClassified(_)) => 0,
-                (Ok(why), _) => why.first_match.unwrap_or(self.policy.rules.len()),
+                (Ok(why), _) => match why.first_match {
+                    Some(at) => self.rules.own_position(at).unwrap_or(0),
+                    None => self.policy.rules.len(),
+                },
             },
             others: why.iter().flat_map(others).collect(),
             disagreement: (decision != expected)
@@ -138,7 +138,7 @@ impl Engine {
                 let mut numbers = self.numbers.rules.numbers.iter();
                 let position = numbers.position(|number| *number == said.counter);
                 // Of the right rule, but with another action: as wrong as another rule.
-                let rule = position.and_then(|at| Some((at, self.policy.rules.get(at)?)));
+                let rule = position.and_then(|at| Some((at, self.rules.all().get(at)?)));
                 let same = rule.filter(|(_, rule)| self.verdict(rule.action) == Some(said.verdict));
                 Decision::Rule(same.map(|(at, _)| at))
             }
@@ -207,14 +207,17 @@ impl Engine {
     /// What the program has decided; the other parts are empty.
     fn decided(&self, said: &Explained, decision: Decision) -> Explanation {
         let matched = |at: usize| {
-            let rule = self.policy.rules.get(at)?;
+            let rule = self.rules.all().get(at)?;
             Some(MatchedRule {
-                position: at + 1,
+                position: self.rule_position(at),
                 name: rule.name.clone(),
                 matches: describe(&rule.matches, &self.policy),
             })
         };
         let (decided_by, rule, outcome) = match decision {
+            Decision::Rule(Some(at)) if self.rules.own_position(at).is_none() => {
+                ("built-in", matched(at), None)
+            }
             Decision::Rule(at) => ("rule", at.and_then(matched), None),
             Decision::Default => ("default", None, None),
             Decision::NotClassified(outcome) => ("none", None, Some(outcome)),
@@ -240,14 +243,14 @@ impl Engine {
     fn described(&self, packet: &Packet, why: Option<&Why>) -> Vec<NearMiss> {
         let nearest = why.iter().flat_map(|why| &why.nearest);
         let described = nearest.filter_map(|miss| {
-            let rule: &Rule = self.policy.rules.get(miss.position)?;
+            let rule: &Rule = self.rules.all().get(miss.position)?;
             let failed = miss.failing.iter().map(|field| FailedField {
                 field: field.key().to_owned(),
                 wants: accepted(field, &rule.matches, &self.policy).unwrap_or_default(),
                 has: self.value(field, packet),
             });
             Some(NearMiss {
-                position: miss.position + 1,
+                position: self.rule_position(miss.position),
                 name: rule.name.clone(),
                 action: self.action_name(rule.action),
                 failed: failed.collect(),
@@ -336,9 +339,12 @@ impl Engine {
 
     fn disagreement(&self, said: &Explained, decision: Decision, expected: Decision) -> String {
         let rule = |at: usize| {
-            let rule = self.policy.rules.get(at);
+            let rule = self.rules.all().get(at);
             let name = rule.map(|rule| rule.name.as_str()).unwrap_or_default();
-            format!("rule {} (`{name}`)", at + 1)
+            match self.rules.own_position(at) {
+                Some(own) => format!("rule {} (`{name}`)", own + 1),
+                None => format!("the {name}"),
+            }
         };
         let written = |decision: Decision| match decision {
             Decision::Rule(Some(at)) => rule(at),

@@ -2,6 +2,7 @@
 //! counters stood when it got it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stormbolt_common::counters::PacketCounter;
@@ -9,7 +10,7 @@ use stormbolt_common::limits::{MAX_RULES, cell};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::source::SourceCounters;
 use stormbolt_control::observe::CellCounters;
-use stormbolt_control::policy::Policy;
+use stormbolt_control::policy::{Policy, Rule};
 
 use super::engine::Engine;
 use super::plan::Numbers;
@@ -129,12 +130,12 @@ impl Engine {
     }
 
     /// Remembers the rules that have just got a number, and forgets those that have none any more.
-    pub(super) fn remember_rules(&self, policy: &Policy, numbers: &Numbers) {
+    pub(super) fn remember_rules(&self, policy: &Policy, rules: &[Arc<Rule>], numbers: &Numbers) {
         if !self.datapath.is_pinned() {
             return;
         }
         let mut taken = vec![false; index(MAX_RULES)];
-        let rules = policy.rules.iter().zip(&numbers.rules.numbers);
+        let rules = rules.iter().zip(&numbers.rules.numbers);
         let rules = rules.zip(&numbers.rules.before);
         for (((rule, &number), before), &base) in rules.zip(&self.baselines.rules) {
             if let Some(taken) = taken.get_mut(index(number)) {

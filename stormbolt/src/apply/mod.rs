@@ -25,6 +25,7 @@ mod sources;
 mod table_sizes;
 mod tables;
 mod views;
+mod why;
 
 pub use engine::Engine;
 pub use error::{ApplyError, ExplainError};

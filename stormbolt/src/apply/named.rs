@@ -38,7 +38,8 @@ impl Engine {
         let rules: BTreeMap<u32, String> = if wanted.rules.is_empty() {
             BTreeMap::new()
         } else {
-            let rules = self.numbers.rules.numbers.iter().zip(&self.policy.rules);
+            // Those that are built in have numbers as well.
+            let rules = self.numbers.rules.numbers.iter().zip(self.rules.all());
             rules
                 .filter(|(number, _)| wanted.rules.contains(number))
                 .map(|(number, rule)| (*number, rule.name.clone()))

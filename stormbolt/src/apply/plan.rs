@@ -1,5 +1,7 @@
 //! Works out everything that a new policy needs, before anything is changed.
 
+use std::sync::Arc;
+
 use stormbolt_common::limits::{CellLayout, MAX_CPU_SETS, cell};
 use stormbolt_common::police::ClassRate;
 use stormbolt_common::policy::{
@@ -10,7 +12,7 @@ use stormbolt_control::controller::Controller;
 use stormbolt_control::decide::{
     Borrowing, FailsafeRates, SourceLimits, class_rate, interface_rate, write_treatment,
 };
-use stormbolt_control::policy::{Action, CpuSet, Malformed, Policy};
+use stormbolt_control::policy::{Action, CpuSet, Malformed, Policy, Rule};
 use stormbolt_control::units::BitsPerSecond;
 
 use super::error::ApplyError;
@@ -47,11 +49,12 @@ impl Numbers {
         }
     }
 
-    /// The numbers under `policy`, which follows `old`; `kept` has the rules that are equal in both.
+    /// The numbers under a policy with the rules that are in force with it, after those of `old`; `kept` has the
+    /// rules that are equal in both.
     pub(super) fn under(
         &self,
-        old: &Policy,
-        policy: &Policy,
+        old: (&Policy, &[Arc<Rule>]),
+        (policy, rules): (&Policy, &[Arc<Rule>]),
         kept: &[Option<u32>],
         cpu_sets: &[CpuSet],
     ) -> Result<Self, ApplyError> {
@@ -70,7 +73,7 @@ impl Numbers {
             cpu_set_ids,
             interfaces,
             classes,
-            rules: self.rules.under(old, policy, kept)?,
+            rules: self.rules.under(old, (policy, rules), kept)?,
             cpu_sets,
         })
     }
@@ -155,8 +158,12 @@ pub(super) fn rate_entry(
 }
 
 /// What each rule does, by position.
-pub(super) fn rule_entries(policy: &Policy, numbers: &Numbers) -> Vec<RuleEntry> {
-    let rules = policy.rules.iter().zip(&numbers.rules.numbers);
+pub(super) fn rule_entries(
+    policy: &Policy,
+    rules: &[Arc<Rule>],
+    numbers: &Numbers,
+) -> Vec<RuleEntry> {
+    let rules = rules.iter().zip(&numbers.rules.numbers);
     rules
         .map(|(rule, &counter)| RuleEntry {
             verdict: match verdict(rule.action, numbers) {

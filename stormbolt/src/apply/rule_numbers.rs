@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use stormbolt_common::counters::PacketCounter;
 use stormbolt_common::limits::MAX_RULES;
@@ -37,7 +38,7 @@ impl InheritedRules {
 }
 
 impl RuleNumbers {
-    /// The numbers under `new`, where these are those under `old`; `kept` has the rules that are equal
+    /// The numbers under `new`, a policy and the rules in force with it, where these are those under `old`; `kept` has the rules that are equal
     /// in both ([`stormbolt_control::policy::kept_rules`]). Others that are still the same rule keep
     /// their numbers too.
     ///
@@ -45,8 +46,8 @@ impl RuleNumbers {
     /// are given out again at once only when no others are left.
     pub(super) fn under(
         &self,
-        old: &Policy,
-        new: &Policy,
+        old: (&Policy, &[Arc<Rule>]),
+        new: (&Policy, &[Arc<Rule>]),
         kept: &[Option<u32>],
     ) -> Result<Self, ApplyError> {
         let before = continued(old, new, kept);
@@ -85,15 +86,19 @@ impl RuleNumbers {
     }
 
     /// Gives rules the numbers that they had in the process before, each once; returns how their counters stood then.
-    fn go_on(&self, new: &Policy, numbers: &mut [Option<u32>]) -> BTreeMap<u32, PacketCounter> {
+    fn go_on(
+        &self,
+        (policy, rules): (&Policy, &[Arc<Rule>]),
+        numbers: &mut [Option<u32>],
+    ) -> BTreeMap<u32, PacketCounter> {
         let mut left = self.inherited.0.clone();
         let mut continued = BTreeMap::new();
         if left.is_empty() {
             return continued;
         }
-        for (slot, rule) in numbers.iter_mut().zip(&new.rules) {
+        for (slot, rule) in numbers.iter_mut().zip(rules) {
             if slot.is_none()
-                && let Some(found) = left.remove(&rule_number_key(rule, new))
+                && let Some(found) = left.remove(&rule_number_key(rule, policy))
             {
                 *slot = Some(found.number);
                 continued.insert(found.number, found.base);
@@ -116,8 +121,12 @@ pub(super) fn rule_number_key(rule: &Rule, policy: &Policy) -> u64 {
 type RuleKey<'p> = (&'p str, u64);
 
 /// For every rule of `new` the position of the same one in `old`.
-fn continued(old: &Policy, new: &Policy, kept: &[Option<u32>]) -> Vec<Option<u32>> {
-    let mut is_kept = vec![false; old.rules.len()];
+fn continued(
+    (old, old_rules): (&Policy, &[Arc<Rule>]),
+    (new, new_rules): (&Policy, &[Arc<Rule>]),
+    kept: &[Option<u32>],
+) -> Vec<Option<u32>> {
+    let mut is_kept = vec![false; old_rules.len()];
     for position in kept.iter().flatten() {
         if let Some(is_kept) = is_kept.get_mut(index(*position)) {
             *is_kept = true;
@@ -134,12 +143,12 @@ fn continued(old: &Policy, new: &Policy, kept: &[Option<u32>]) -> Vec<Option<u32
             .iter()
             .map(|interface| &interface.name)
             .eq(new.interfaces.iter().map(|interface| &interface.name));
-    let gone = (0_u32..).zip(&old.rules).zip(&is_kept);
+    let gone = (0_u32..).zip(old_rules).zip(&is_kept);
     let gone = gone.filter(|(_, is_kept)| !same_names || !**is_kept);
     let mut gone: BTreeMap<RuleKey<'_>, u32> = gone
         .map(|((position, rule), _)| (rule_key(rule, old), position))
         .collect();
-    let pairs = kept.iter().zip(&new.rules);
+    let pairs = kept.iter().zip(new_rules);
     pairs
         .map(|(kept, rule)| match kept {
             Some(position) if same_names => Some(*position),
@@ -215,7 +224,11 @@ mod tests {
         for text in policies {
             let new = policy(text);
             let kept = kept_rules(&old.0.rules, &new.rules);
-            let numbers = old.1.under(&old.0, &new, &kept).unwrap();
+            let rules = (&old.0.rules[..], &new.rules[..]);
+            let numbers = old
+                .1
+                .under((&old.0, rules.0), (&new, rules.1), &kept)
+                .unwrap();
             all.push(numbers.numbers.clone());
             old = (new, numbers);
         }

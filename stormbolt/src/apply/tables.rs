@@ -15,7 +15,7 @@ impl Engine {
         let policy = &self.policy;
         let (interfaces, classes) = (policy.interfaces.len(), policy.classes.len());
         let mut tables = vec![
-            table("rules", policy.rules.len(), MAX_RULES),
+            table("rules", self.rules.all().len(), MAX_RULES),
             table("classes", classes, cells.classes()),
             table("interfaces", interfaces, cells.interfaces()),
             table("cells", interfaces.saturating_mul(classes), cells.cells()),

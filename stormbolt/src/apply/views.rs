@@ -9,7 +9,7 @@ use stormbolt_control::units::BitsPerSecond;
 use super::describe::describe;
 use super::engine::Engine;
 use crate::api::documents::{
-    ClassStatus, Classes, CpuStatus, Cpus, DOCUMENT_VERSION, InterfaceStatus, Interfaces,
+    BUILT_IN, ClassStatus, Classes, CpuStatus, Cpus, DOCUMENT_VERSION, InterfaceStatus, Interfaces,
     OutcomeCount, RuleStatus, Rules,
 };
 
@@ -57,14 +57,14 @@ impl Engine {
         }
     }
 
-    /// The rules and their hits.
+    /// The rules and their hits. Those that are built in have no position.
     pub fn rules(&self) -> Rules {
         let numbers = self.numbers.rules.numbers.iter().zip(&self.baselines.rules);
-        let rules = self.policy.rules.iter().zip(numbers).enumerate();
+        let rules = self.rules.all().iter().zip(numbers).enumerate();
         let rules = rules.map(|(position, (rule, (&number, &base)))| {
             let hits = since(self.datapath.rule_counter(number), base);
             RuleStatus {
-                position: position + 1,
+                position: self.rule_position(position),
                 name: rule.name.clone(),
                 matches: describe(&rule.matches, &self.policy),
                 action: self.action_name(rule.action),
@@ -72,10 +72,19 @@ impl Engine {
                 bytes: hits.bytes,
             }
         });
+        let (built_in, rules) = rules.partition(|rule| rule.position == BUILT_IN);
         Rules {
             version: DOCUMENT_VERSION,
-            rules: rules.collect(),
+            built_in,
+            rules,
         }
+    }
+
+    /// Position that people know a rule by, from 1, by its position among all that are in force.
+    pub(super) fn rule_position(&self, position: usize) -> usize {
+        self.rules
+            .own_position(position)
+            .map_or(BUILT_IN, |own| own + 1)
     }
 
     /// The CPUs, what they receive and what is steered to them.

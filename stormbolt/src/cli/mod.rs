@@ -12,6 +12,7 @@ mod demo;
 mod detach;
 mod diff;
 mod differences;
+mod doctor;
 mod exit;
 mod explain;
 pub(crate) mod format;
@@ -103,6 +104,7 @@ enum Command {
     Import(import::Args),
     Attach(detach::AttachArgs),
     Detach(detach::DetachArgs),
+    Doctor(doctor::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -155,6 +157,7 @@ fn execute(cli: &Cli, output: &mut Output<'_>) -> anyhow::Result<Exit> {
         Command::Import(args) => import::run(args, output),
         Command::Attach(args) => detach::attach(args, &cli.socket, output),
         Command::Detach(args) => detach::detach(args, &cli.socket, output),
+        Command::Doctor(args) => doctor::run(args, &cli.socket, output),
         Command::Demo(args) => demo::run(args, output),
         Command::Completions(args) => completions::run(args, output),
         Command::Man(args) => man::run(args, output),

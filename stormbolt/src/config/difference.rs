@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use stormbolt_control::policy::{Policy, Rule};
+use stormbolt_control::policy::{Policy, Rule, Set};
 use toml::{Table, Value};
 
 use super::export::{rule_to_toml, to_toml};
@@ -52,7 +52,7 @@ fn rest(old: &Table, new: &Table, found: &mut Vec<Difference>) {
             .collect()
     };
     keys("setting", "", &settings(old), &settings(new), found);
-    for section in ["controller", "tables", "default"] {
+    for section in ["controller", "tables", "management", "default"] {
         let of = |rest: &Table| rest.get(section).and_then(Value::as_table).cloned();
         let (old, new) = (of(old).unwrap_or_default(), of(new).unwrap_or_default());
         keys("setting", section, &old, &new, found);
@@ -62,9 +62,11 @@ fn rest(old: &Table, new: &Table, found: &mut Vec<Difference>) {
     }
 }
 
+/// Without what is in sets; their names stay, since other things refer to them.
 fn without_sets_and_rules(policy: &Policy) -> Policy {
+    let named = |set: &Arc<Set>| Arc::new(Set::new(set.name.clone(), Vec::new()));
     Policy {
-        sets: Vec::new(),
+        sets: policy.sets.iter().map(named).collect(),
         rules: Vec::new(),
         ..policy.clone()
     }

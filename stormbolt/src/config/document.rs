@@ -19,6 +19,7 @@ pub(super) struct Document<'t> {
     pub(super) classes: Vec<ClassEntry>,
     pub(super) groups: Vec<GroupEntry>,
     pub(super) sets: Vec<SetEntry<'t>>,
+    pub(super) management: ManagementEntry,
     pub(super) rules: Vec<RuleEntry>,
     pub(super) default: Option<DefaultEntry>,
 }
@@ -110,6 +111,15 @@ pub(super) struct SetEntry<'t> {
     pub(super) file: Option<Field>,
 }
 
+/// `[management]`
+#[derive(Debug, Default)]
+pub(super) struct ManagementEntry {
+    pub(super) exempt: Option<Field>,
+    pub(super) source: Option<List>,
+    pub(super) destination: Option<List>,
+    pub(super) ports: Option<List>,
+}
+
 /// `[[rule]]`
 #[derive(Debug)]
 pub(super) struct RuleEntry {
@@ -159,6 +169,10 @@ impl<'t> Document<'t> {
             classes: entries(&mut root, "class", problems, ClassEntry::read),
             groups: entries(&mut root, "group", problems, GroupEntry::read),
             sets: entries(&mut root, "set", problems, SetEntry::read),
+            management: root
+                .section("management", problems)
+                .map(|(_, section)| ManagementEntry::read(section, problems))
+                .unwrap_or_default(),
             rules: rules(&mut root, problems),
             default: root
                 .section("default", problems)
@@ -338,6 +352,19 @@ impl<'t> SetEntry<'t> {
             prefixes: section.raw("prefixes"),
             file: section.field("file", problems),
         }
+    }
+}
+
+impl ManagementEntry {
+    fn read(mut section: Section<'_>, problems: &mut Problems) -> Self {
+        let entry = Self {
+            exempt: section.field("exempt", problems),
+            source: section.list("src", problems),
+            destination: section.list("dst", problems),
+            ports: section.list("ports", problems),
+        };
+        section.finish(problems);
+        entry
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use stormbolt_control::policy::{
     Accepts, Action, Adaptive, Addresses, AttachMode, Class, FailsafeMode, FragmentMatch, Group,
-    Malformed, Policy, Range, Rule, RuleMatch, Set, TableWishes, TcpFlagsMatch,
+    Malformed, Management, Policy, Range, Rule, RuleMatch, Set, TableWishes, TcpFlagsMatch,
 };
 
 use super::fields::{DSCP, PROTOCOLS, TCP_FLAGS};
@@ -49,6 +49,7 @@ pub fn to_toml(policy: &Policy) -> String {
     for set in &policy.sets {
         write_set(&mut out, set);
     }
+    write_management(&mut out, policy);
     for (index, rule) in policy.rules.iter().enumerate() {
         out.header("[[rule]]");
         if rule.name != format!("rule {}", index + 1) {
@@ -216,6 +217,20 @@ fn write_set(out: &mut Writer, set: &Set) {
         out.0.extend([prefix.to_string().as_str(), "\n"]);
     }
     out.0.push_str("'''\n");
+}
+
+fn write_management(out: &mut Writer, policy: &Policy) {
+    let Management {
+        exempt,
+        source,
+        destination,
+        ports,
+    } = &policy.management;
+    out.header("[management]");
+    out.value("exempt", exempt);
+    write_addresses(out, policy, "src", source.as_ref());
+    write_addresses(out, policy, "dst", destination.as_ref());
+    out.optional("ports", Some(ports), range);
 }
 
 /// All keys but the name.

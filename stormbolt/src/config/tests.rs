@@ -4,6 +4,7 @@ mod adaptive;
 mod class_parts;
 mod documents;
 mod groups;
+mod management;
 mod messages;
 mod negation;
 mod properties;

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stormbolt_common::limits::CellLayout;
 use stormbolt_control::compile::{Progress, Watch};
 use stormbolt_control::observe::LinkSignals;
-use stormbolt_control::policy::Policy;
+use stormbolt_control::policy::{MANAGEMENT_RULE, Policy};
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
 use super::machine::{BoxedError, Machine};
 use crate::api::documents::{
-    AdaptiveStatus, CapacityChange, ClassStatus, Classes, CpuStatus, Cpus, DOCUMENT_VERSION,
-    FlowStatus, Flows, InterfaceStatus, Interfaces, OutcomeCount, ProbeStatus, RuleStatus, Rules,
-    SamplingStatus, SourceClass, SourceStatus, Sources, TalkerStatus,
+    AdaptiveStatus, BUILT_IN, CapacityChange, ClassStatus, Classes, CpuStatus, Cpus,
+    DOCUMENT_VERSION, FlowStatus, Flows, InterfaceStatus, Interfaces, OutcomeCount, ProbeStatus,
+    RuleStatus, Rules, SamplingStatus, SourceClass, SourceStatus, Sources, TalkerStatus,
 };
 use crate::api::explanation::{Explanation, FailedField, NearMiss};
 use crate::apply::{ApplyError, Asked, ExplainError, FixedSizes, Named, Wanted};
@@ -448,6 +448,14 @@ pub(crate) fn classes() -> Classes {
 pub(crate) fn rules() -> Rules {
     Rules {
         version: DOCUMENT_VERSION,
+        built_in: vec![RuleStatus {
+            position: BUILT_IN,
+            name: MANAGEMENT_RULE.to_owned(),
+            matches: "protocol=tcp dst-port=22".to_owned(),
+            action: "pass".to_owned(),
+            packets: 77,
+            bytes: 7_700,
+        }],
         rules: vec![RuleStatus {
             position: 1,
             name: "rule 1".to_owned(),

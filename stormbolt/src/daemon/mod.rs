@@ -37,6 +37,7 @@ pub use error::RunError;
 pub(crate) use machine::given_up;
 pub use machine::{BoxedError, Machine};
 pub use peers::{Access, AccessError, AccessOptions, Who};
+pub(crate) use privileges::missing_rights;
 pub use process::{DEFAULT_BPFFS, DEFAULT_CONFIG, DEFAULT_SOCKET, DEFAULT_STATE, run};
 pub(crate) use recent::Lately;
 pub use running::Running;

@@ -24,18 +24,22 @@ const USED: Capability = Capability::CAP_NET_RAW;
 ///
 /// The process lacks a capability.
 pub(super) fn check() -> Result<(), RunError> {
+    match missing_rights().into_iter().next() {
+        Some(missing) => Err(RunError::NotPermitted { missing }),
+        None => Ok(()),
+    }
+}
+
+/// The capabilities that a daemon needs and this process lacks, by name.
+pub(crate) fn missing_rights() -> Vec<String> {
     let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
     // CAP_SYS_ADMIN contains the two that are younger (capabilities(7)).
     let contains_others = has(Capability::CAP_SYS_ADMIN);
     let is_there = |&capability: &Capability| {
         has(capability) || (contains_others && capability != Capability::CAP_NET_ADMIN)
     };
-    match NEEDED.into_iter().find(|capability| !is_there(capability)) {
-        Some(missing) => Err(RunError::NotPermitted {
-            missing: missing.to_string(),
-        }),
-        None => Ok(()),
-    }
+    let missing = NEEDED.iter().filter(|capability| !is_there(capability));
+    missing.map(ToString::to_string).collect()
 }
 
 /// Gives up all capabilities but those that the daemon needs, for good: of this thread, and of those that it starts

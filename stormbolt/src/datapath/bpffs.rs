@@ -99,7 +99,7 @@ pub(super) fn ensure(directory: &Path) -> Result<(), PinError> {
 }
 
 /// Whether the directory, or the first above it that exists, is on a bpffs.
-fn is_bpffs(directory: &Path) -> Result<bool, PinError> {
+pub(super) fn is_bpffs(directory: &Path) -> Result<bool, PinError> {
     let existing = directory.ancestors().find(|path| path.exists());
     let existing = existing.unwrap_or_else(|| Path::new("/"));
     let found =

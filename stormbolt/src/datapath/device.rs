@@ -6,10 +6,11 @@ use std::pin::pin;
 use futures_util::StreamExt;
 use rtnetlink::Handle;
 use rtnetlink::packet_route::link::{
-    InfoKind, LinkAttribute, LinkInfo, LinkMessage, LinkXdp, XdpAttached,
+    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp, XdpAttached,
 };
 
 use super::attach::AttachedMode;
+use super::inspect::DeviceSeen;
 
 /// A device, as far as it matters for attaching.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,7 +80,7 @@ pub(super) fn ports(ifindex: u32) -> io::Result<Vec<u32>> {
     })
 }
 
-fn with_netlink<T>(
+pub(super) fn with_netlink<T>(
     request: impl AsyncFnOnce(Handle) -> Result<T, rtnetlink::Error>,
 ) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -96,6 +97,34 @@ fn with_netlink<T>(
             }
         })
     })
+}
+
+/// What a message says of a device, for people.
+pub(super) fn seen(message: &LinkMessage) -> DeviceSeen {
+    let device = read(message);
+    let flags = message.header.flags;
+    let mut seen = DeviceSeen {
+        ifindex: device.ifindex,
+        name: device.name,
+        is_loopback: flags.contains(LinkFlags::Loopback),
+        is_up: flags.contains(LinkFlags::Up),
+        program: device.program,
+        ..DeviceSeen::default()
+    };
+    for attribute in &message.attributes {
+        if let LinkAttribute::Mtu(mtu) = attribute {
+            seen.mtu = *mtu;
+        } else if let LinkAttribute::LinkInfo(infos) = attribute {
+            let kind = infos.iter().find_map(|info| {
+                let LinkInfo::Kind(kind) = info else {
+                    return None;
+                };
+                Some(kind.to_string())
+            });
+            seen.kind = kind.unwrap_or_default();
+        }
+    }
+    seen
 }
 
 fn read(message: &LinkMessage) -> Device {

@@ -28,7 +28,7 @@ use super::maps;
 use super::record::RECORD;
 
 /// The directory of the links.
-const LINKS: &str = "links";
+pub(super) const LINKS: &str = "links";
 /// How the directories of tables begin.
 const TABLES: &str = "tables-";
 
@@ -244,7 +244,7 @@ fn names(directory: &Path) -> Result<Vec<String>, PinError> {
 }
 
 /// The directories of tables, by number.
-fn tables_in(base: &Path) -> Result<Vec<(u32, PathBuf)>, PinError> {
+pub(super) fn tables_in(base: &Path) -> Result<Vec<(u32, PathBuf)>, PinError> {
     let numbered = |name: &String| {
         let number = name.strip_prefix(TABLES)?.parse().ok()?;
         Some((number, base.join(name)))
@@ -265,7 +265,7 @@ pub(super) fn only_tables(base: &Path) -> Result<PathBuf, PinError> {
     }
 }
 
-fn links_in(directory: &Path) -> Result<Vec<FoundLink>, PinError> {
+pub(super) fn links_in(directory: &Path) -> Result<Vec<FoundLink>, PinError> {
     let found = |name: &String| {
         let (ifindex, mode) = name.split_once('-')?;
         let modes = [AttachedMode::Native, AttachedMode::Generic];

@@ -1,6 +1,6 @@
 //! Answers beside what the loaded program really does.
 
-use stormbolt_control::policy::{Accepts, RuleMatch};
+use stormbolt_control::policy::{Accepts, RuleMatch, RulesInForce};
 use stormbolt_control::units::Nanoseconds;
 
 use super::Asked;
@@ -65,6 +65,7 @@ fn a_program_that_does_not_do_what_the_policy_says_is_told_as_a_bug() {
         protocol: Some(Accepts::any_of(vec![6])),
         ..RuleMatch::default()
     };
+    engine.rules = RulesInForce::of(&engine.policy);
     let answer = explain(&namespace, &mut engine, &udp(1));
     let disagreement = answer.disagreement.unwrap();
     assert!(

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::api::documents::BUILT_IN;
 use crate::api::explanation::{
     Explanation, FailedFirst, Headroom, NearMiss, PacketValues, Place, Steering,
 };
@@ -53,6 +54,7 @@ fn verdict(answer: &Explanation) -> String {
         (action, _) => action.to_owned(),
     };
     let by = match (&answer.rule, &answer.not_classified) {
+        (Some(rule), _) if rule.position == BUILT_IN => format!("built in: {}", rule.name),
         (Some(rule), _) => format!("rule {} `{}`", rule.position, rule.name),
         (None, Some(not)) => format!("not classified ({}): {}", not.outcome, not.meaning),
         (None, None) if answer.decided_by == "default" => "no rule matches".to_owned(),
@@ -108,6 +110,9 @@ fn why(answer: &Explanation) -> String {
     let before = answer.rules_before;
     let rules = counted(before, "rule", "rules");
     match (answer.decided_by.as_str(), before) {
+        ("built-in", _) => {
+            "it is exempt before any rule is asked (`[management]` of the policy)".to_owned()
+        }
         ("default", 0) => "the policy has no rules".to_owned(),
         ("default", _) => format!("none of the {rules} accepts the packet in every field"),
         (_, 0) => "it is the first rule, and accepts the packet in every field".to_owned(),
@@ -126,7 +131,11 @@ fn nearest(misses: &[NearMiss], style: Style) -> String {
         for (index, failed) in miss.failed.iter().enumerate() {
             let first = |text: String| if index == 0 { text } else { String::new() };
             table.row([
-                first(miss.position.to_string()).into(),
+                first(match miss.position {
+                    BUILT_IN => "-".to_owned(),
+                    position => position.to_string(),
+                })
+                .into(),
                 first(miss.name.clone()).into(),
                 first(miss.action.clone()).into(),
                 failed.field.as_str().into(),

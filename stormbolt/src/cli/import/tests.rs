@@ -80,6 +80,10 @@ rate = "0bit"
 burst = "50ms"
 weight = 1
 
+[management]
+exempt = true
+ports = [22]
+
 [[rule]]
 src = ["10.0.0.0/8"]
 dst = ["192.0.2.1/32"]

@@ -1,7 +1,7 @@
 //! `show rules`: the rules in order, with their hits.
 
 use super::Shown;
-use crate::api::documents::Rules;
+use crate::api::documents::{BUILT_IN, Rules};
 use crate::cli::format::{bytes, count};
 use crate::cli::output::Style;
 use crate::cli::table::Table;
@@ -12,9 +12,13 @@ impl Shown for Rules {
     fn table(&self, style: Style) -> String {
         let titles = [">#", "rule", "matches", "action", ">packets", ">bytes"];
         let mut table = Table::new(style, &titles);
-        for rule in &self.rules {
+        for rule in self.built_in.iter().chain(&self.rules) {
+            let position = match rule.position {
+                BUILT_IN => "-".to_owned(),
+                position => position.to_string(),
+            };
             table.row([
-                rule.position.to_string().into(),
+                position.into(),
                 rule.name.as_str().into(),
                 rule.matches.as_str().into(),
                 rule.action.as_str().into(),

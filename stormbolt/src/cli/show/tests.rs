@@ -125,8 +125,9 @@ fn rules_show_what_they_matched() {
     assert_shows(
         &fake::rules(),
         &[
-            "#  rule    matches       action  packets   bytes",
-            "1  rule 1  protocol udp  gold        1 M  100 MB",
+            "#  rule                  matches                   action  packets   bytes",
+            "-  management exemption  protocol=tcp dst-port=22  pass         77  7.7 kB",
+            "1  rule 1                protocol udp              gold        1 M  100 MB",
         ],
     );
 }

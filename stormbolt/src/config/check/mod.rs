@@ -8,6 +8,7 @@ mod controller;
 mod groups;
 mod guarantees;
 mod interfaces;
+mod management;
 mod one_rule;
 mod per_source;
 mod policy;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use stormbolt_control::policy::{Policy, Rule};
 
+use super::management::warn_exempt;
 use super::rules::{Names, rules};
 use super::sets::Sets;
 use crate::config::diagnostic::Problems;
@@ -17,5 +18,8 @@ pub(in crate::config) fn one_rule(
 ) -> Option<Arc<Rule>> {
     let mut sets = Sets::known(&policy.sets);
     let mut names = Names::new(&policy.interfaces, &policy.classes, &mut sets);
-    rules(&[entry], &mut names, problems).pop()
+    let entries = [entry];
+    let mut read = rules(&entries, &mut names, problems);
+    warn_exempt(&entries, &read, &policy.management, problems);
+    read.pop()
 }

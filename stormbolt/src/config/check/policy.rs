@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use stormbolt_common::limits::{MAX_CLASSES, MAX_INTERFACES, MAX_RULES};
-use stormbolt_control::policy::{MAX_GROUPS, Malformed, Policy};
+use stormbolt_common::limits::{MAX_CLASSES, MAX_INTERFACES};
+use stormbolt_control::policy::{MAX_GROUPS, MAX_OWN_RULES, Malformed, Policy};
 
 use super::classes::classes;
 use super::controller::{failsafe, interval, law};
 use super::groups::{check_groups, groups, memberships};
 use super::guarantees::check_guarantees;
 use super::interfaces::interfaces;
+use super::management::{management, warn_exempt};
 use super::rules::{Names, rules};
 use super::sets::{Sets, Sources};
 use super::tables::table_wishes;
@@ -50,7 +51,9 @@ pub(in crate::config) fn policy(
     };
     let mut sets = Sets::read(std::mem::take(&mut document.sets), &mut sources, problems);
     let mut names = Names::new(&interfaces, &classes, &mut sets);
+    let management = management(&document.management, &mut names, problems);
     let rules = rules(&document.rules, &mut names, problems);
+    warn_exempt(&document.rules, &rules, &management, problems);
     let (default_class, malformed) = default(document.default.as_ref(), &mut names, problems);
     let used_classes = names.used_classes().clone();
     // Beside errors it is not known what would have been used.
@@ -72,6 +75,7 @@ pub(in crate::config) fn policy(
         classes,
         groups,
         sets: sets.into_sets(),
+        management,
         rules,
         default_class,
         malformed,
@@ -103,7 +107,7 @@ fn limits(document: &mut Document<'_>, problems: &mut Problems) {
     limit(
         "rule",
         &mut document.rules,
-        MAX_RULES,
+        MAX_OWN_RULES,
         |e| e.span.clone(),
         problems,
     );

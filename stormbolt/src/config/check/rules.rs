@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use stormbolt_control::policy::{Accepts, Action, Addresses, Class, Interface, Rule, RuleMatch};
+use stormbolt_control::policy::{
+    Accepts, Action, Addresses, Class, Interface, MANAGEMENT_RULE, Rule, RuleMatch,
+};
 
 use super::conflicts::conflicts;
 use super::sets::Sets;
@@ -57,6 +59,18 @@ impl<'a> Names<'a> {
         };
         self.used_classes.insert(index);
         Some(index)
+    }
+
+    /// What `src` and `dst` take.
+    pub(super) fn addresses(
+        &mut self,
+        key: &str,
+        list: Option<&List>,
+        problems: &mut Problems,
+    ) -> Option<Addresses> {
+        let list = list?;
+        refuse_empty(list, problems);
+        Some(self.sets.resolve(key, list, problems))
     }
 
     pub(super) fn used_classes(&self) -> &BTreeSet<usize> {
@@ -140,14 +154,17 @@ fn rule_name(number: usize, entry: &RuleEntry, problems: &mut Problems) -> (Stri
         problems.add(problem.help("names have 1 to 63 bytes and no control characters"));
         return (unnamed, field.span());
     }
+    if name == MANAGEMENT_RULE {
+        let message = format!("`{name}` is the name of the rule that is built in");
+        let problem = Problem::error(field.span(), message);
+        problems.add(problem.help("take another; `[management]` says what that one exempts"));
+    }
     (name.to_owned(), field.span())
 }
 
 fn rule_match(entry: &RuleEntry, names: &mut Names<'_>, problems: &mut Problems) -> RuleMatch {
-    let mut addresses = |key, list: &Option<List>, problems: &mut Problems| -> Option<Addresses> {
-        let list = list.as_ref()?;
-        refuse_empty(list, problems);
-        Some(names.sets.resolve(key, list, problems))
+    let mut addresses = |key, list: &Option<List>, problems: &mut Problems| {
+        names.addresses(key, list.as_ref(), problems)
     };
     let source = addresses("src", &entry.source, problems);
     let destination = addresses("dst", &entry.destination, problems);

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use stormbolt_control::policy::{
     Accepts, Action, Addresses, Class, CpuSet, Failsafe, FailsafeMode, FragmentMatch, Group, Law,
-    Malformed, Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
+    Malformed, Management, Policy, Range, Rule, RuleMatch, Set, TcpFlagsMatch,
 };
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
@@ -336,6 +336,18 @@ fn distinct(
     btree_set(pattern, count)
 }
 
+fn management() -> impl Strategy<Value = Management> {
+    let ports = vec(range(any::<u16>()), 1..4).prop_map(Accepts::any_of);
+    (any::<bool>(), addresses(), addresses(), ports).prop_map(
+        |(exempt, source, destination, ports)| Management {
+            exempt,
+            source,
+            destination,
+            ports,
+        },
+    )
+}
+
 fn policy() -> impl Strategy<Value = Policy> {
     let classes = distinct("[A-Za-z0-9_.-]{1,12}", 1..8)
         .prop_flat_map(|names| names.into_iter().map(class).collect::<Vec<_>>());
@@ -366,7 +378,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 sets(),
                 rules,
                 default,
-                (malformed, tables),
+                (malformed, tables, management()),
                 (interval, mode, silence, any::<bool>(), law),
             )
         })
@@ -377,7 +389,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                 sets,
                 rules,
                 default_class,
-                (malformed, tables),
+                (malformed, tables, management),
                 (interval, mode, silence, shadow, law),
             )| {
                 let rules =
@@ -412,6 +424,7 @@ fn policy() -> impl Strategy<Value = Policy> {
                     classes,
                     groups,
                     sets,
+                    management,
                     rules,
                     default_class,
                     malformed,

@@ -1,0 +1,166 @@
+//! What a device's driver says of itself, over generic netlink.
+
+use std::io;
+use std::pin::pin;
+
+use ethtool::{
+    EthtoolAttr, EthtoolChannelAttr, EthtoolFeatureAttr, EthtoolHandle, EthtoolMessage,
+    EthtoolRingAttr,
+};
+use futures_util::{Stream, StreamExt};
+use netlink_packet_generic::GenlMessage;
+
+use super::netdev::xdp_features;
+use crate::doctor::facts::Hardware;
+
+/// What can be seen of the device; what a driver does not say stays open.
+pub(super) fn look(name: &str, ifindex: u32) -> Hardware {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build();
+    let asked = runtime.and_then(|runtime| runtime.block_on(ask(name)));
+    let asked = asked.unwrap_or_else(|error| {
+        tracing::debug!("cannot ask the driver of {name}: {error}");
+        Hardware::default()
+    });
+    Hardware {
+        xdp_features: xdp_features(ifindex),
+        ..asked
+    }
+}
+
+async fn ask(name: &str) -> io::Result<Hardware> {
+    let (connection, mut handle, _) = ethtool::new_connection()?;
+    tokio::spawn(connection);
+    Ok(Hardware {
+        xdp_features: None,
+        queues: queues(&channels(&mut handle, name).await),
+        ring: ring(&rings(&mut handle, name).await),
+        features: features(&switched_on(&mut handle, name).await),
+    })
+}
+
+async fn channels(handle: &mut EthtoolHandle, name: &str) -> Vec<EthtoolAttr> {
+    match handle.channel().get(Some(name)).execute().await {
+        Ok(answer) => attributes(answer).await,
+        Err(_) => Vec::new(),
+    }
+}
+
+async fn rings(handle: &mut EthtoolHandle, name: &str) -> Vec<EthtoolAttr> {
+    match handle.ring().get(Some(name)).execute().await {
+        Ok(answer) => attributes(answer).await,
+        Err(_) => Vec::new(),
+    }
+}
+
+async fn switched_on(handle: &mut EthtoolHandle, name: &str) -> Vec<EthtoolAttr> {
+    match handle.feature().get(Some(name)).execute().await {
+        Ok(answer) => attributes(answer).await,
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Everything in an answer; nothing where the driver does not know what was asked.
+async fn attributes<E>(
+    answer: impl Stream<Item = Result<GenlMessage<EthtoolMessage>, E>>,
+) -> Vec<EthtoolAttr> {
+    let mut answer = pin!(answer);
+    let mut all = Vec::new();
+    while let Some(Ok(message)) = answer.next().await {
+        all.extend(message.payload.nlas);
+    }
+    all
+}
+
+/// Queues that receive: those that only do, and those that send as well.
+fn queues(attributes: &[EthtoolAttr]) -> Option<(u32, u32)> {
+    let (mut now, mut most) = (0_u32, 0_u32);
+    for attribute in attributes {
+        let EthtoolAttr::Channel(attribute) = attribute else {
+            continue;
+        };
+        if let EthtoolChannelAttr::RxCount(number) | EthtoolChannelAttr::CombinedCount(number) =
+            attribute
+        {
+            now = now.saturating_add(*number);
+        }
+        if let EthtoolChannelAttr::RxMax(number) | EthtoolChannelAttr::CombinedMax(number) =
+            attribute
+        {
+            most = most.saturating_add(*number);
+        }
+    }
+    (now > 0).then_some((now, most.max(now)))
+}
+
+fn ring(attributes: &[EthtoolAttr]) -> Option<(u32, u32)> {
+    let (mut now, mut most) = (None, None);
+    for attribute in attributes {
+        let EthtoolAttr::Ring(attribute) = attribute else {
+            continue;
+        };
+        if let EthtoolRingAttr::Rx(number) = attribute {
+            now = Some(*number);
+        }
+        if let EthtoolRingAttr::RxMax(number) = attribute {
+            most = Some(*number);
+        }
+    }
+    now.zip(most).filter(|(now, _)| *now > 0)
+}
+
+fn features(attributes: &[EthtoolAttr]) -> Vec<String> {
+    let mut names = Vec::new();
+    for attribute in attributes {
+        if let EthtoolAttr::Feature(EthtoolFeatureAttr::Active(bits)) = attribute {
+            let on = bits.iter().filter(|bit| bit.value);
+            names.extend(on.map(|bit| bit.name.clone()));
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use ethtool::EthtoolFeatureBit;
+
+    use super::*;
+
+    #[test]
+    fn queues_that_only_receive_and_those_that_do_both_are_counted() {
+        let attributes = [
+            EthtoolChannelAttr::RxMax(4),
+            EthtoolChannelAttr::TxMax(9),
+            EthtoolChannelAttr::CombinedMax(8),
+            EthtoolChannelAttr::RxCount(1),
+            EthtoolChannelAttr::TxCount(9),
+            EthtoolChannelAttr::CombinedCount(2),
+        ];
+        let attributes = attributes.map(EthtoolAttr::Channel);
+        assert_eq!(queues(&attributes), Some((3, 12)));
+        assert_eq!(queues(&[]), None);
+    }
+
+    #[test]
+    fn rings_without_entries_are_none() {
+        let of = |now, most| {
+            [EthtoolRingAttr::RxMax(most), EthtoolRingAttr::Rx(now)].map(EthtoolAttr::Ring)
+        };
+        assert_eq!(ring(&of(256, 4096)), Some((256, 4096)));
+        assert_eq!(ring(&of(0, 0)), None);
+    }
+
+    #[test]
+    fn features_that_are_on_are_named() {
+        let bit = |name: &str, value| EthtoolFeatureBit {
+            index: 0,
+            name: name.to_owned(),
+            value,
+        };
+        let active = EthtoolFeatureAttr::Active(vec![bit("rx-lro", true), bit("rx-gro", false)]);
+        let wanted = EthtoolFeatureAttr::Wanted(vec![bit("rx-gro-hw", true)]);
+        let attributes = [active, wanted].map(EthtoolAttr::Feature);
+        assert_eq!(features(&attributes), ["rx-lro"]);
+    }
+}
