@@ -1,10 +1,11 @@
 //! `stormbolt-bench NAME`: runs a benchmark; `cargo xtask bench` builds and starts it.
 
 use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use stormbolt_bench::report::Report;
-use stormbolt_bench::{CLASSIFY, Options, PIPELINE, RATE, TICK};
+use stormbolt_bench::{CLASSIFY, Options, PIPELINE, RATE, REST, TICK, run_as_daemon};
 
 /// Measures StormBolt's data path and its peers on this machine.
 ///
@@ -25,6 +26,8 @@ enum Bench {
     Pipeline(Args),
     /// Rates: how exactly they are held, beside peers, and what that costs a packet.
     Rate(Args),
+    /// The daemon at rest: what it takes of a core and of memory.
+    Rest(Args),
     /// The controller: what an interval takes the daemon.
     Tick(Args),
 }
@@ -61,11 +64,20 @@ impl Args {
     }
 }
 
-fn main() -> anyhow::Result<()> {
-    let (benchmark, args) = match Cli::parse().bench {
+fn main() -> anyhow::Result<ExitCode> {
+    if let Some(ended) = run_as_daemon() {
+        return Ok(ended);
+    }
+    measure(Cli::parse().bench)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn measure(bench: Bench) -> anyhow::Result<()> {
+    let (benchmark, args) = match bench {
         Bench::Classify(args) => (CLASSIFY, args),
         Bench::Pipeline(args) => (PIPELINE, args),
         Bench::Rate(args) => (RATE, args),
+        Bench::Rest(args) => (REST, args),
         Bench::Tick(args) => (TICK, args),
     };
     let mut out = io::stdout().lock();

@@ -177,7 +177,7 @@ pub(crate) fn of_subscribers(prefixes: &[IpNet], count: u32, cpus: usize) -> Pol
 fn classes(policy: &Policy, count: u32) -> Vec<Class> {
     let like = policy.classes.iter().cycle();
     let classes = (1..=count).zip(like).map(|(number, like)| Class {
-        name: format!("class {number}"),
+        name: format!("class-{number}"),
         ..like.clone()
     });
     classes.collect()

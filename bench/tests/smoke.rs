@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::process::Command;
 use std::thread;
 
 use serde_json::Value;
@@ -248,4 +249,24 @@ fn no_two_cases_have_the_same_name() {
         let distinct: BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len());
     }
+}
+
+#[test]
+fn rest_measures_a_daemon_of_its_own() {
+    if !require_root("rest_measures_a_daemon_of_its_own") {
+        return;
+    }
+    // The program itself: it is the daemon, too.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stormbolt-bench"));
+    command.args(["rest", "--json", "--rounds", "1", "--case", "1-class"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let found = lines.lines().map(|line| checked(line, "rest")).collect();
+    assert_measured(
+        &found,
+        &[
+            "1-class-1-rule share_of_a_core resident resident_anonymous resident_tables proportional",
+        ],
+    );
 }

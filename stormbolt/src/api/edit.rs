@@ -20,7 +20,7 @@ use super::sets::changed_sets;
 use super::terms::Terms;
 use crate::apply::FixedSizes;
 use crate::causes::with_causes;
-use crate::config::{self, Finding, LoadError, differences};
+use crate::config::{self, Finding, LoadError, differences, in_file};
 use crate::daemon::{Cancel, Handle, Running, Unanswered, clock};
 use crate::state::{Change, Ledger};
 use crate::telemetry::Kind;
@@ -103,7 +103,12 @@ impl From<ReloadError> for ApiError {
     fn from(error: ReloadError) -> Self {
         match error {
             ReloadError::Refused(error) => error,
-            ReloadError::Load(LoadError::Policy(error)) => error.into(),
+            ReloadError::Load(LoadError::Policy(error)) => {
+                let name = error.name().to_owned();
+                let mut refused = Self::from(error);
+                refused.problem.findings = in_file(refused.problem.findings, &name);
+                refused
+            }
             ReloadError::Load(error) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, with_causes(&error))
             }
@@ -220,7 +225,7 @@ impl Turn {
         shown.lines().for_each(|line| tracing::warn!("{line}"));
         let whole = loaded.set_files.is_empty();
         let wanted = Wanted {
-            warnings: loaded.warnings.findings(),
+            warnings: in_file(loaded.warnings.findings(), &source),
             ..Wanted::new(loaded.policy, source, Change::File { text, whole })
         };
         self.apply_and_compare(wanted)

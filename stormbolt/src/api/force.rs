@@ -13,6 +13,7 @@ use super::problem::ApiError;
 use super::sets::changed_sets;
 use crate::causes::with_causes;
 use crate::config::Finding;
+use crate::daemon::memory::give_back;
 use crate::daemon::{BoxedError, Cancel, Unanswered, clock, given_up};
 use crate::state::{Change, Kept, Ledger};
 
@@ -97,6 +98,7 @@ pub(super) async fn put_into_force(
     });
     answer.confirm_within_seconds = wanted.confirm.map(|time| time.as_secs());
     let (change, source) = (wanted.change, wanted.source);
+    let is_whole = !matches!(change, Change::Edit(_));
     let (turn, warnings) = blocking(move || {
         let unconfirmed = turn.book.unconfirmed.is_some();
         let warnings = turn.book.ledger.as_mut().map(|ledger| {
@@ -113,6 +115,9 @@ pub(super) async fn put_into_force(
     })
     .await;
     turn.say_until_when().await?;
+    if is_whole {
+        blocking(give_back).await;
+    }
     for warning in &warnings {
         tracing::warn!("{}", warning.message);
     }

@@ -282,3 +282,16 @@ fn what_waits_to_be_confirmed_is_confirmed_with_a_document() {
     let expected = json!({"version": 1, "generation": applied["generation"], "warnings": []});
     assert_eq!(document(&server, &["confirm"]), expected);
 }
+
+#[test]
+fn what_is_wrong_with_the_policy_file_is_shown_with_its_place_when_it_is_read_again() {
+    let server = Server::start();
+    let config = server.config();
+    std::fs::write(&config, POLICY.replace("800Mbit", "800gbps")).unwrap();
+    let (code, text) = failed(&server, &["reload"]);
+    let config = config.display();
+    let expected = format!(
+        "error: invalid policy `{config}`: 1 error\n  {config}:13:8: error: `gbps` is not a unit of rates\n    help: "
+    );
+    assert!(code == 78 && text.starts_with(&expected), "{code} {text}");
+}

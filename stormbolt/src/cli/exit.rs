@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use super::output::Style;
+use super::table::printable;
 use crate::api::TlsError;
 use crate::api::client::ClientError;
 use crate::api::documents::Problem;
@@ -213,7 +214,7 @@ fn explained_problem(problem: &Problem, style: Style) -> String {
     text
 }
 
-/// A finding without its place, for texts that the user has not written.
+/// A finding, with its place where it is in a file; texts without one the user has not written.
 pub(super) fn explained_finding(finding: &Finding, style: Style) -> String {
     let severity = match finding.severity {
         Severity::Error => style.error("error:"),
@@ -223,8 +224,13 @@ pub(super) fn explained_finding(finding: &Finding, style: Style) -> String {
         .help
         .as_ref()
         .map(|help| format!("    help: {help}\n"));
+    let place = finding.file.as_ref().map(|file| {
+        let (file, line, column) = (printable(file), finding.line, finding.column);
+        format!("{file}:{line}:{column}: ")
+    });
     format!(
-        "  {severity} {}\n{}",
+        "  {}{severity} {}\n{}",
+        place.unwrap_or_default(),
         finding.message,
         help.unwrap_or_default()
     )

@@ -71,7 +71,8 @@ pub struct Finding {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// The file of a set that it is in; nothing for the policy file itself.
+    /// The file of a set that it is in, or of a policy that the daemon has read itself; nothing for the text of a
+    /// policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// Line, from 1.
@@ -205,7 +206,20 @@ impl Finding {
     }
 }
 
+/// The same findings, of which those in the policy itself are in the file `name`.
+pub(crate) fn in_file(mut findings: Vec<Finding>, name: &str) -> Vec<Finding> {
+    for finding in &mut findings {
+        finding.file.get_or_insert_with(|| name.to_owned());
+    }
+    findings
+}
+
 impl PolicyError {
+    /// What the policy is called.
+    pub(crate) fn name(&self) -> &str {
+        self.0.name()
+    }
+
     /// What was found.
     pub fn report(&self) -> &Report {
         &self.0

@@ -29,6 +29,7 @@ pub mod words;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use diagnostic::in_file;
 pub use diagnostic::{Finding, Label, PolicyError, Problem, Report, Severity};
 pub(crate) use difference::{Changed, Difference, differences};
 pub use export::{rule_to_toml, to_toml};

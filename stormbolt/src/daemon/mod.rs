@@ -10,6 +10,7 @@ mod engine;
 mod error;
 mod links;
 mod machine;
+pub(crate) mod memory;
 mod peers;
 mod privileges;
 mod probe;

@@ -9,7 +9,7 @@ use stormbolt_control::policy::Policy;
 use super::error::RunError;
 use super::machine::{BoxedError, Machine};
 use super::serve::{Event, Milestone, Options, serve};
-use super::{privileges, service_manager, signals};
+use super::{memory, privileges, service_manager, signals};
 
 /// Where the policy file is looked for.
 pub const DEFAULT_CONFIG: &str = "/etc/stormbolt/stormbolt.toml";
@@ -36,6 +36,7 @@ where
     M: Machine + 'static,
 {
     privileges::check()?;
+    memory::share();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

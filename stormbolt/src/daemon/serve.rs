@@ -17,6 +17,7 @@ use super::clock;
 use super::error::RunError;
 use super::links;
 use super::machine::{BoxedError, Machine, given_up};
+use super::memory::give_back;
 use super::peers::{Access, AccessOptions};
 use super::pulse::Pulse;
 use super::running::Begun;
@@ -125,6 +126,7 @@ where
         tracing::warn!("{line}");
     }
     drop(beginning);
+    give_back();
     let editor = Editor::keeping(worker.handle(), ledger, options.config.clone());
     let listener = UnixListener::from_std(listener).map_err(RunError::Runtime)?;
     tracing::info!("listening on {}", options.socket.display());

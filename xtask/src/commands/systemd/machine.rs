@@ -24,12 +24,14 @@ const JOURNEY_SERVICE: &str = include_str!("journey.service");
 /// The container's folder.
 pub(super) struct Machine {
     folder: PathBuf,
+    /// The sources' folder.
+    sources: PathBuf,
 }
 
 impl Machine {
     /// The machine in `folder`, made where it is missing.
-    pub(super) fn at(folder: PathBuf) -> Result<Self> {
-        let machine = Self { folder };
+    pub(super) fn at(folder: PathBuf, sources: PathBuf) -> Result<Self> {
+        let machine = Self { folder, sources };
         if !machine.root().is_dir() {
             machine.make()?;
         }
@@ -64,6 +66,9 @@ impl Machine {
             fs::copy(package, share.join(name))
                 .with_context(|| format!("cannot copy {}", package.display()))?;
         }
+        let readme = "README.md";
+        fs::copy(self.sources.join(readme), share.join(readme))
+            .context("cannot copy the README")?;
         let journey = share.join("journey");
         write(&journey, JOURNEY)?;
         fs::set_permissions(&journey, fs::Permissions::from_mode(0o755))

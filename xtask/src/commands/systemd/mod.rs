@@ -16,8 +16,9 @@ const PACKAGES: [&str; 2] = ["debootstrap", "systemd-container"];
 ///
 /// The machine is a container with systemd as its first process, made by debootstrap the first time and kept in
 /// target/systemd/; it forgets whatever is done to it. Installs, reloads, adds a rule, restarts, kills, upgrades,
-/// removes and purges, sends real traffic meanwhile between two namespaces of the machine, and prints the
-/// service's exposure as systemd-analyze sees it. Needs root, and Debian for its packages.
+/// removes and purges, word for word as the README says where it says something, sends real traffic meanwhile between
+/// two namespaces of the machine, and prints the service's exposure as systemd-analyze sees it. Restarts and upgrades
+/// come under a flood of which no packet may go by unclassified. Needs root, and Debian for its packages.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(super) struct Args {
@@ -34,5 +35,6 @@ pub(super) fn run(args: &Args, workspace: &Workspace) -> Result<()> {
     let built = Built::build(workspace, !args.release)?;
     // The second one is an upgrade of the first.
     let packages = [built.package(1)?, built.package(2)?];
-    Machine::at(workspace.systemd_machine())?.travel(&packages)
+    let sources = workspace.root().to_owned();
+    Machine::at(workspace.systemd_machine(), sources)?.travel(&packages)
 }
