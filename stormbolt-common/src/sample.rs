@@ -41,13 +41,16 @@ pub struct SampleGauge {
     pub jiffy: u32,
     /// How many were taken in it.
     pub taken: u32,
-    /// Packets that were to be taken and for which there was no room, wrapping at 2^32.
+    /// Packets of those now and then for which there was no room, wrapping at 2^32.
     pub no_room: u32,
-    /// Packets that were more than a jiffy's, wrapping at 2^32.
+    /// Those that were more than a jiffy's, or came in a pause, wrapping at 2^32.
     pub over_limit: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// How many more packets are let go before the next one is taken: where one was not, the next will hardly be.
+    pub pause: u32,
 }
+
+/// How many packets are let go where one was not taken.
+pub const SAMPLE_PAUSE: u32 = 256;
 
 /// The first bytes of a frame that are taken.
 pub const SAMPLE_BYTES: usize = 256;

@@ -2,7 +2,7 @@
 
 use stormbolt_common::classifier::lane;
 use stormbolt_common::outcome::Outcome;
-use stormbolt_common::sample::{SampleGauge, Sampling, Taken};
+use stormbolt_common::sample::{SAMPLE_PAUSE, SampleGauge, Sampling, Taken};
 
 use crate::police::low_half;
 use crate::tables::Tables;
@@ -15,14 +15,20 @@ const TCP: u32 = 6;
 #[inline(always)]
 pub fn is_taken_early<T: Tables>(tables: &mut T, outcome: Outcome) -> bool {
     let sampling = tables.sampling();
+    if !is_due(tables.sample_gauge(), sampling) || is_in_pause(tables.sample_gauge(), true) {
+        return false;
+    }
     let taken = Taken {
         outcome: outcome.index(),
-        is_due: is_due(tables.sample_gauge(), sampling),
+        is_due: true,
         is_watched: false,
         is_classified: false,
     };
     tables.set_lane(lane::SAMPLE, taken.word());
-    taken.is_due
+    // The parser has said it only of what it took.
+    let generation = tables.generation();
+    tables.set_lane(lane::GENERATION, generation);
+    true
 }
 
 /// Whether the packet in the lanes is, which has been through all stages.
@@ -31,7 +37,7 @@ pub fn is_taken<T: Tables>(tables: &mut T, outcome: Outcome) -> bool {
     let sampling = tables.sampling();
     let is_due = is_due(tables.sample_gauge(), sampling);
     let is_watched = is_watched(tables, sampling);
-    if !is_due && !is_watched {
+    if !is_due && !is_watched || is_in_pause(tables.sample_gauge(), is_due) {
         return false;
     }
     let taken = Taken {
@@ -62,11 +68,19 @@ pub fn enter(
         gauge.taken = 0;
     }
     if gauge.taken >= sampling.per_jiffy {
-        gauge.over_limit = gauge.over_limit.wrapping_add(1);
+        gauge.pause = SAMPLE_PAUSE;
+        gauge.over_limit = gauge.over_limit.wrapping_add(u32::from(taken.is_due));
         return false;
     }
     gauge.taken = gauge.taken.wrapping_add(1);
     true
+}
+
+/// Takes note of a packet for which there was no room.
+#[inline(always)]
+pub fn no_room(gauge: &mut SampleGauge, taken: Taken) {
+    gauge.pause = SAMPLE_PAUSE;
+    gauge.no_room = gauge.no_room.wrapping_add(u32::from(taken.is_due));
 }
 
 /// For how many packets a due one stands, in halves: half of one more than the longest gap, which the gaps are on average.
@@ -77,6 +91,18 @@ pub const fn stands_for_halves(sampling: Sampling, taken: Taken) -> u32 {
     } else {
         0
     }
+}
+
+/// Whether a packet is let go since one before was. So one that is not taken costs next to nothing, when nobody reads
+/// them as well.
+#[inline(always)]
+fn is_in_pause(gauge: &mut SampleGauge, is_due: bool) -> bool {
+    if gauge.pause == 0 {
+        return false;
+    }
+    gauge.pause = gauge.pause.wrapping_sub(1);
+    gauge.over_limit = gauge.over_limit.wrapping_add(u32::from(is_due));
+    true
 }
 
 #[inline(always)]

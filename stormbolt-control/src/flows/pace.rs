@@ -12,6 +12,8 @@ const LONGEST_GAP: u64 = 1 << 20;
 const PER_JIFFY: u32 = 32;
 /// Which connections are watched changes so often, where not all are.
 const TURN: Nanoseconds = Nanoseconds::from_millis(30_000);
+/// No more connections are watched than before until so much time has gone by: the one that was too busy may be among them.
+const LOOSENED_AFTER: Nanoseconds = Nanoseconds::from_millis(2_000);
 /// All bits of ports.
 const PORTS: u32 = 0xffff;
 
@@ -30,6 +32,8 @@ pub struct Pace {
     sampling: Sampling,
     /// Since when these connections are watched.
     turned: Nanoseconds,
+    /// Since when so many are.
+    changed: Nanoseconds,
 }
 
 impl Default for Pace {
@@ -43,6 +47,7 @@ impl Default for Pace {
                 per_jiffy: PER_JIFFY,
             },
             turned: Nanoseconds(0),
+            changed: Nanoseconds(0),
         }
     }
 }
@@ -64,11 +69,14 @@ impl Pace {
             (mask, random & mask)
         } else if watched > WANTED {
             (wider, chosen | random & (wider & !mask))
-        } else if watched < WANTED / 4 {
+        } else if watched < WANTED / 4 && now.since(self.changed) >= LOOSENED_AFTER {
             (mask >> 1, chosen & mask >> 1)
         } else {
             (mask, chosen)
         };
+        if next != mask {
+            self.changed = now;
+        }
         self.sampling.flow_mask = next;
         self.sampling.flow_mark = chosen;
         if now.since(self.turned) >= TURN {
@@ -136,7 +144,7 @@ mod tests {
             pace.go_by(seen, Nanoseconds(span * SPAN.0), SPAN, 0xdead_beef);
         }
         assert!((500..=2_000).contains(&watched), "{watched}");
-        for span in 40..80 {
+        for span in 40..400 {
             let seen = observed(pace, 40, 10);
             pace.go_by(seen, Nanoseconds(span * SPAN.0), SPAN, 0xdead_beef);
         }

@@ -7,7 +7,7 @@ use stormbolt_common::classifier::lane;
 use stormbolt_common::sample::{NO_RULE, NOT_CLASSIFIED, SAMPLE_BYTES, Sample, SampleHead, Taken};
 use stormbolt_ebpf::packet::PacketBytes as _;
 use stormbolt_ebpf::police::{Clock as _, low_half};
-use stormbolt_ebpf::sample::{enter, stands_for_halves};
+use stormbolt_ebpf::sample::{enter, no_room, stands_for_halves};
 use stormbolt_ebpf::tables::{Rules as _, Tables as _};
 
 use super::maps;
@@ -27,13 +27,11 @@ pub(crate) fn show_to_user_space(context: &XdpContext, tables: &mut MapTables, t
         return;
     }
     let Some(mut place) = maps::SAMPLES.reserve(0) else {
-        let gauge = tables.sample_gauge();
-        gauge.no_room = gauge.no_room.wrapping_add(1);
+        no_room(tables.sample_gauge(), taken);
         return;
     };
     let frame_bytes = u32::try_from(XdpPacket::new(context).length()).unwrap_or(u32::MAX);
-    let gauge = tables.sample_gauge();
-    let (no_room, over_limit) = (gauge.no_room, gauge.over_limit);
+    let gauge = *tables.sample_gauge();
     let (verdict, rule) = said_by_rules(tables, taken);
     let sample: *mut Sample = place.as_mut_ptr();
     // SAFETY: it was reserved for one of these, and this is its field.
@@ -54,8 +52,8 @@ pub(crate) fn show_to_user_space(context: &XdpContext, tables: &mut MapTables, t
         outcome: taken.outcome,
         stands_for_halves: stands_for_halves(sampling, taken),
         is_watched: u32::from(taken.is_watched),
-        no_room,
-        over_limit,
+        no_room: gauge.no_room,
+        over_limit: gauge.over_limit,
     };
     // SAFETY: a sample begins with its head.
     unsafe { sample.cast::<SampleHead>().write(head) };

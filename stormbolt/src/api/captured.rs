@@ -1,7 +1,9 @@
 //! Writes captured packets as documents.
 
+use std::collections::BTreeSet;
+
 use stormbolt_common::outcome::Outcome;
-use stormbolt_common::sample::{NO_RULE, SampleHead};
+use stormbolt_common::sample::{NO_RULE, NOT_CLASSIFIED, SampleHead};
 
 use super::documents::{CapturedIp, CapturedPacket};
 use super::edit::Editor;
@@ -19,6 +21,8 @@ pub(super) struct Scribe {
     generation: Option<u32>,
     asked: Wanted,
     named: Named,
+    /// Devices whose names were asked for.
+    interfaces: BTreeSet<u32>,
     /// What the clock on the wall is ahead of the monotonic one, in nanoseconds.
     ahead: u64,
 }
@@ -32,6 +36,7 @@ impl Scribe {
             generation: None,
             asked: Wanted::default(),
             named: Named::default(),
+            interfaces: BTreeSet::new(),
             ahead: u64::try_from(ahead).unwrap_or(0),
         }
     }
@@ -58,36 +63,52 @@ impl Scribe {
             rule: self.named.rules.get(&head.rule).cloned(),
             outcome: outcome.map_or("unknown", Outcome::name).to_owned(),
             dropped: outcome.is_some_and(Outcome::is_drop),
-            stands_for_halves: head.stands_for_halves,
+            stands_for_halves: sighting.stands_for_halves,
             ip: sighting.packet.as_ref().map(headers),
             frame: hex(bytes),
         })
     }
 
-    /// Asks for names that are not known.
+    /// Asks for names that are not known. What is remembered changes only with the answer.
     async fn learn(&mut self, head: &SampleHead) -> Option<()> {
-        let is_known = self.generation == Some(head.generation)
-            && self.asked.classes.contains(&head.verdict)
-            && (head.rule == NO_RULE || self.asked.rules.contains(&head.rule));
+        let (verdict, rule) = (head.verdict, head.rule);
+        // What was not classified has no names, whichever policy it came under.
+        let is_other = verdict != NOT_CLASSIFIED && self.generation != Some(head.generation);
+        let is_known = !is_other
+            && (verdict == NOT_CLASSIFIED || self.asked.classes.contains(&verdict))
+            && (rule == NO_RULE || self.asked.rules.contains(&rule))
+            && self.interfaces.contains(&head.ifindex);
         if is_known {
             return Some(());
         }
-        if self.generation != Some(head.generation) {
-            self.generation = Some(head.generation);
-            self.asked = Wanted::default();
+        let mut wanted = if is_other {
+            Wanted::default()
+        } else {
+            self.asked.clone()
+        };
+        if verdict != NOT_CLASSIFIED {
+            wanted.classes.insert(verdict);
         }
-        self.asked.classes.insert(head.verdict);
-        if head.rule != NO_RULE {
-            self.asked.rules.insert(head.rule);
+        if rule != NO_RULE {
+            wanted.rules.insert(rule);
         }
-        let wanted = self.asked.clone();
         let handle = self.editor.handle();
-        // A name less is better than no packet where the machine's thread is busy.
-        match handle
-            .ask(move |running| running.machine().named(&wanted))
-            .await
-        {
-            Ok(named) => self.named = named,
+        let asked = wanted.clone();
+        let answer = handle
+            .ask(move |running| running.machine().named(&asked))
+            .await;
+        match answer {
+            Ok(named) => {
+                self.named = named;
+                self.asked = wanted;
+                self.interfaces.insert(head.ifindex);
+                if is_other {
+                    self.generation = Some(head.generation);
+                    self.interfaces = [head.ifindex].into();
+                }
+            }
+            // A name less is better than no packet where the machine's thread is busy, and than a wrong one.
+            Err(Unanswered::Busy) if is_other => self.named = Named::default(),
             Err(Unanswered::Busy) => {}
             Err(Unanswered::Stopping) => return None,
         }

@@ -12,7 +12,7 @@ mod capture;
 mod changes;
 mod flows;
 
-pub use capture::{CaptureEnd, CaptureLine, CaptureRequest, CapturedIp, CapturedPacket};
+pub use capture::{CaptureCourse, CaptureLine, CaptureRequest, CapturedIp, CapturedPacket};
 pub use changes::{Applied, ChangedSet, History, PastPolicy, PolicyChange, TrafficEffect};
 pub use flows::{FlowStatus, Flows, SamplingStatus, TalkerStatus};
 

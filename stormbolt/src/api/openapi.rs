@@ -8,7 +8,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, ToSchema as _};
 
-use super::documents::{CaptureEnd, CaptureLine, CapturedIp, CapturedPacket, Problem};
+use super::documents::{CaptureCourse, CaptureLine, CapturedIp, CapturedPacket, Problem};
 use super::problem::ApiError;
 use super::routes::documented;
 
@@ -37,7 +37,7 @@ pub(super) fn frame() -> OpenApi {
         .schema_from::<CaptureLine>()
         .schema_from::<CapturedPacket>()
         .schema_from::<CapturedIp>()
-        .schema_from::<CaptureEnd>()
+        .schema_from::<CaptureCourse>()
         .build();
     OpenApiBuilder::new()
         .info(info)

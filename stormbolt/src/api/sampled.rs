@@ -27,8 +27,8 @@ use utoipa_axum::routes;
 use super::body;
 use super::captured::Scribe;
 use super::documents::{
-    CaptureEnd, CaptureLine, CaptureRequest, DOCUMENT_VERSION, FlowStatus, Flows, SamplingStatus,
-    TalkerStatus,
+    CaptureCourse, CaptureLine, CaptureRequest, DOCUMENT_VERSION, FlowStatus, Flows,
+    SamplingStatus, TalkerStatus,
 };
 use super::edit::Editor;
 use super::problem::ApiError;
@@ -41,8 +41,8 @@ use crate::sampling::{Captured, Filter, Top, address, outcome};
 /// Flows and sources that are shown if nobody says how many, and at most.
 pub(super) const SHOWN: usize = 20;
 const MAX_SHOWN: usize = 1_000;
-/// After so much time without a packet an empty line says that there still is somebody.
-const SILENCE: Duration = Duration::from_secs(15);
+/// How often it is said how far a capture is, which tells as well that there still is somebody.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 /// The largest body, in bytes.
 const MAX_BODY: usize = 64 << 10;
 
@@ -170,7 +170,7 @@ fn sampling(top: &Top) -> SamplingStatus {
     responses(
         (
             status = 200,
-            description = "A `CaptureLine` on each line; empty lines say that the capture goes on.",
+            description = "A `CaptureLine` on each line.",
             body = String,
             content_type = "application/x-ndjson"
         ),
@@ -202,6 +202,7 @@ async fn post_capture(State(editor): State<Editor>, body: Body) -> Result<Respon
         until: request
             .duration_milliseconds
             .and_then(|time| Instant::now().checked_add(Duration::from_millis(time))),
+        told: Instant::now(),
     };
     let lines = unfold(Some(capture), |capture| async {
         let (line, capture) = capture?.next().await;
@@ -284,45 +285,58 @@ struct Capture {
     left: u64,
     sent: u64,
     until: Option<Instant>,
+    /// When it was said last how far it is.
+    told: Instant,
 }
 
 impl Capture {
     /// The next line, and what comes behind it.
     async fn next(mut self) -> (String, Option<Self>) {
         if self.left == 0 {
-            return (self.end("count"), None);
+            return (self.course(Some("count")), None);
         }
-        let until = self.until;
         let journal = self.scribe.journal();
+        let until = self.until;
         let time_is_up = async move {
             match until {
                 Some(until) => tokio::time::sleep_until(until).await,
                 None => std::future::pending().await,
             }
         };
-        let sighting = tokio::select! {
+        let (captured, scribe) = (&mut self.captured, &mut self.scribe);
+        let packet = async {
+            match captured.next().await {
+                None => Err("policy"),
+                Some(sighting) => scribe.write(&sighting).await.ok_or("daemon"),
+            }
+        };
+        // A packet that waits for its names, while the machine's thread is busy, is lost if something else comes first.
+        let packet = tokio::select! {
             biased;
-            () = journal.closed() => return (self.end("daemon"), None),
-            () = time_is_up => return (self.end("duration"), None),
-            sighting = self.captured.next() => sighting,
-            () = tokio::time::sleep(SILENCE) => return ("\n".to_owned(), Some(self)),
+            () = journal.closed() => Err("daemon"),
+            () = time_is_up => Err("duration"),
+            () = tokio::time::sleep_until(self.told + TOLD_EVERY) => {
+                self.told = Instant::now();
+                return (self.course(None), Some(self));
+            }
+            packet = packet => packet,
         };
-        let Some(sighting) = sighting else {
-            return (self.end("daemon"), None);
-        };
-        let Some(packet) = self.scribe.write(&sighting).await else {
-            return (self.end("daemon"), None);
-        };
-        self.left -= 1;
-        self.sent += 1;
-        (line(&CaptureLine::Packet(Box::new(packet))), Some(self))
+        match packet {
+            Ok(packet) => {
+                self.left -= 1;
+                self.sent += 1;
+                (line(&CaptureLine::Packet(Box::new(packet))), Some(self))
+            }
+            Err(ended_by) => (self.course(Some(ended_by)), None),
+        }
     }
 
-    fn end(&self, ended_by: &str) -> String {
-        line(&CaptureLine::End(CaptureEnd {
+    fn course(&self, ended_by: Option<&str>) -> String {
+        line(&CaptureLine::Course(CaptureCourse {
             captured_packets: self.sent,
             lost_packets: self.captured.lost(),
-            ended_by: ended_by.to_owned(),
+            not_shown_packets: self.captured.not_shown(),
+            ended_by: ended_by.map(str::to_owned),
         }))
     }
 }

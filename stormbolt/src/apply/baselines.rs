@@ -20,7 +20,7 @@ pub(super) struct Baselines {
     pub(super) ahead: BTreeMap<(String, String), AheadPackets>,
     /// Of classes with a limit on each source.
     pub(super) sources: BTreeMap<(String, String), SourceCounters>,
-    /// By position in the policy.
+    /// By position among all rules in force.
     pub(super) rules: Vec<PacketCounter>,
     pub(super) outcomes: BTreeMap<(String, Outcome), PacketCounter>,
 }

@@ -37,8 +37,8 @@ pub(super) struct Begun {
 
 /// A machine that runs; owned by the worker's thread.
 pub struct Running {
-    /// Ends before the machine does.
-    _reader: Option<Reader>,
+    /// Ends before the machine does. The error is why no packets are sampled.
+    reader: Result<Option<Reader>, String>,
     board: Board,
     machine: Box<dyn Machine>,
     prober: Prober,
@@ -75,7 +75,7 @@ impl Running {
         board: Board,
     ) -> Self {
         let mut running = Self {
-            _reader: reader(machine.as_mut(), &board),
+            reader: reader(machine.as_mut(), &board),
             board,
             generation: begun.generation.unwrap_or_else(|| machine.generation()),
             trouble: begun.trouble,
@@ -336,6 +336,13 @@ impl Running {
     /// Another policy is in force.
     fn go_over(&mut self) {
         self.recent.forget();
+        let known = Wanted {
+            classes: self.board.classes(),
+            ..Wanted::default()
+        };
+        let named = self.machine.named(&known);
+        self.board
+            .keep_classes(|class| named.classes.contains_key(&class));
         self.prober.follow(self.machine.policy());
         self.log_policy();
     }
@@ -344,6 +351,7 @@ impl Running {
         let mut notices = self.machine.notices();
         notices.extend(self.prober.notices());
         notices.extend(self.trouble.clone());
+        notices.extend(self.reader.as_ref().err().cloned());
         notices
     }
 
@@ -403,22 +411,16 @@ impl Running {
 }
 
 /// Reads what the data path shows. Traffic is managed all the same where that cannot be read.
-fn reader(machine: &mut dyn Machine, board: &Board) -> Option<Reader> {
-    let samples = match machine.samples() {
-        Ok(samples) => samples?,
-        Err(error) => {
-            let reason = with_causes(error.as_ref());
-            tracing::warn!("no packets are sampled: {reason}");
-            return None;
-        }
+fn reader(machine: &mut dyn Machine, board: &Board) -> Result<Option<Reader>, String> {
+    let failed = |reason: String| {
+        format!("no packets are sampled, so that flows and captures show nothing: {reason}")
     };
-    match Reader::start(samples, board.clone()) {
-        Ok(reader) => Some(reader),
-        Err(error) => {
-            tracing::warn!("no packets are sampled: {error}");
-            None
-        }
-    }
+    let samples = machine.samples();
+    let Some(samples) = samples.map_err(|error| failed(with_causes(error.as_ref())))? else {
+        return Ok(None);
+    };
+    let reader = Reader::start(samples, board.clone());
+    reader.map(Some).map_err(|error| failed(error.to_string()))
 }
 
 /// Names of sources come from clients and go to terminals.

@@ -94,7 +94,20 @@ pub(super) struct InterfaceFacts {
     pub(super) ours: Option<AttachedMode>,
     /// What is known of a program of somebody else.
     pub(super) foreign: Option<String>,
+    /// Whether it is known which programs are ours: pins and daemon were both to be seen.
+    pub(super) ours_are_known: bool,
     pub(super) hardware: Hardware,
+}
+
+/// Receive queues of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Queues {
+    /// What `ethtool -L` calls them.
+    pub(super) kind: &'static str,
+    /// How many there are.
+    pub(super) now: u32,
+    /// How many there can be.
+    pub(super) most: u32,
 }
 
 /// What the driver says.
@@ -102,8 +115,8 @@ pub(super) struct InterfaceFacts {
 pub(super) struct Hardware {
     /// `NETDEV_XDP_ACT_*`: what it can do with XDP (Linux 6.3 and newer tell).
     pub(super) xdp_features: Option<u64>,
-    /// Receive queues that there are, and that there can be.
-    pub(super) queues: Option<(u32, u32)>,
+    /// Its receive queues.
+    pub(super) queues: Option<Queues>,
     /// Entries of a receive ring, and how many it can have.
     pub(super) ring: Option<(u32, u32)>,
     /// Names of features that are switched on.

@@ -1,6 +1,6 @@
 //! What is known from samples, for all who ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +22,8 @@ const MAX_SEGMENTS: usize = 16_384;
 const MAX_WAITING: usize = 4_096;
 /// Packets that are taken at a time.
 const MAX_SAMPLES: usize = 16_384;
+/// Those of them that are taken without anybody else having a turn.
+const SAMPLES_AT_ONCE: usize = 256;
 /// Captures at a time.
 const MAX_CAPTURES: usize = 4;
 /// Packets that each CPU shows in a jiffy at most while somebody captures.
@@ -69,6 +71,13 @@ pub struct SampleCounts {
     pub round_trips: u64,
 }
 
+impl SampleCounts {
+    /// Packets that were to be shown and were not.
+    const fn let_go(&self) -> u64 {
+        self.no_room.wrapping_add(self.over_limit)
+    }
+}
+
 /// A packet that a capture wants.
 #[derive(Clone, Copy, Debug)]
 pub struct Sighting {
@@ -76,6 +85,8 @@ pub struct Sighting {
     pub sample: Sample,
     /// What its headers say, if it is IP.
     pub packet: Option<Packet>,
+    /// For how many packets like it it stands, in halves.
+    pub stands_for_halves: u64,
 }
 
 #[derive(Debug)]
@@ -93,6 +104,9 @@ struct Capture {
 pub struct Captured {
     packets: mpsc::Receiver<Sighting>,
     lost: Arc<AtomicU64>,
+    board: Board,
+    /// What the data path had let go when it began.
+    let_go_before: u64,
 }
 
 impl Captured {
@@ -104,6 +118,13 @@ impl Captured {
     /// Packets that were not taken fast enough.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Packets of any kind that the data path was to show since it began, and did not: there was no room, or they were too
+    /// many.
+    pub fn not_shown(&self) -> u64 {
+        let (counts, _) = self.board.counts();
+        counts.let_go().wrapping_sub(self.let_go_before)
     }
 }
 
@@ -147,11 +168,16 @@ impl Board {
         now: Nanoseconds,
         random: u32,
     ) -> Sampling {
-        let mut state = self.state();
-        // What comes meanwhile has its turn as well, but not without end.
-        for sample in samples.take(MAX_SAMPLES) {
-            state.note(&sample);
+        // What comes meanwhile has its turn as well, but not without end; others who want to see the board have theirs in
+        // between.
+        let mut samples = samples.take(MAX_SAMPLES).peekable();
+        while samples.peek().is_some() {
+            let mut state = self.state();
+            for sample in samples.by_ref().take(SAMPLES_AT_ONCE) {
+                state.note(&sample);
+            }
         }
+        let mut state = self.state();
         state.pace(now, random);
         state.sampling()
     }
@@ -173,7 +199,29 @@ impl Board {
             lost: Arc::clone(&lost),
         };
         state.captures.push(capture);
-        Some(Captured { packets, lost })
+        Some(Captured {
+            packets,
+            lost,
+            let_go_before: state.counts.let_go(),
+            board: self.clone(),
+        })
+    }
+
+    /// Forgets what is known by the numbers of classes that have none any more: others may get them. Captures of such a class
+    /// end.
+    pub(crate) fn keep_classes(&self, has_class: impl Fn(u32) -> bool) {
+        let mut state = self.state();
+        state.times.keep_classes(&has_class);
+        state
+            .captures
+            .retain(|one| one.filter.class.is_none_or(&has_class));
+    }
+
+    /// The numbers of classes that something is known by.
+    pub(crate) fn classes(&self) -> BTreeSet<u32> {
+        let state = self.state();
+        let captured = state.captures.iter().filter_map(|one| one.filter.class);
+        state.times.classes().chain(captured).collect()
     }
 
     /// Whether somebody captures.
@@ -288,19 +336,18 @@ impl State {
         let mut sampling = self.pace.sampling();
         let finest = self.captures.iter().map(|capture| capture.one_in).min();
         if let Some(one_in) = finest {
-            // The longest gap, so that the gaps are half as long on average.
-            let longest = one_in.saturating_mul(2).saturating_sub(1);
-            let mask = longest.checked_next_power_of_two().map_or(0, |gap| gap / 2);
-            let mask = if one_in == 1 {
-                0
-            } else {
-                mask.saturating_sub(1)
-            };
-            sampling.packet_mask = sampling.packet_mask.min(mask);
+            sampling.packet_mask = sampling.packet_mask.min(mask_for(one_in));
             sampling.per_jiffy = PER_JIFFY_OF_CAPTURES;
         }
         sampling
     }
+}
+
+/// The mask whose gaps are so long on average, or the next shorter one.
+fn mask_for(one_in: u32) -> u32 {
+    let longest = (u64::from(one_in) * 2).saturating_sub(1);
+    let gap = longest.next_power_of_two() / 2;
+    u32::try_from(gap).map_or(u32::MAX, |gap| gap.saturating_sub(1))
 }
 
 impl Capture {
@@ -308,16 +355,21 @@ impl Capture {
         if !self.filter.takes(sample, packet.as_ref()) {
             return;
         }
-        if self.one_in > 1 {
-            self.halves = self.halves.saturating_add(halves);
-            if self.halves < u64::from(self.one_in) * 2 {
-                return;
-            }
-            self.halves = 0;
-        }
+        self.halves = self.halves.saturating_add(halves);
+        let each = u64::from(self.one_in) * 2;
+        let stands_for_halves = if self.one_in == 1 {
+            std::mem::take(&mut self.halves)
+        } else if self.halves < each {
+            return;
+        } else {
+            let whole = self.halves - self.halves % each;
+            self.halves -= whole;
+            whole
+        };
         let sighting = Sighting {
             sample: *sample,
             packet,
+            stands_for_halves,
         };
         if self.to.try_send(sighting).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -326,117 +378,4 @@ impl Capture {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::packet::tests::{sample, segment};
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-
-    fn dropped(time: u64) -> Sample {
-        let mut sample = sample(&segment(946, 1, 2));
-        sample.head.outcome = Outcome::OverRate.index();
-        sample.head.verdict = 4;
-        sample.head.time_ns = time;
-        sample
-    }
-
-    #[test]
-    fn those_that_send_most_are_known_with_what_is_dropped_of_it() {
-        let board = Board::default();
-        for second in 1..=20 {
-            let now = second * SECOND;
-            let samples = (0..100).map(|_| dropped(now));
-            board.take(samples, Nanoseconds(now), 7);
-        }
-        let top = board.top(5);
-        let ([(flow, talker)], [((ifindex, source), _)]) = (&top.flows[..], &top.sources[..])
-        else {
-            panic!("{top:?}");
-        };
-        assert_eq!((flow.ports, *ifindex), (Some((50_000, 443)), 3));
-        assert_eq!(*source, flow.source);
-        // A hundred frames of 1,012 bytes a second.
-        assert!((800_000..=809_600).contains(&talker.offered.0));
-        assert_eq!((talker.dropped, talker.verdict), (talker.offered, 4));
-        assert_eq!(top.counts.shown, 2_000);
-    }
-
-    #[test]
-    fn packets_that_were_let_go_are_counted_for_the_next_one_that_was_not() {
-        let board = Board::default();
-        let mut samples = [dropped(1), dropped(2), dropped(3)];
-        samples[1].head.over_limit = 8;
-        samples[2].head.over_limit = 8;
-        samples[2].head.no_room = 4;
-        board.take(samples.into_iter(), Nanoseconds(SECOND), 7);
-        let (counts, _) = board.counts();
-        assert_eq!((counts.shown, counts.over_limit, counts.no_room), (3, 8, 4));
-        let (_, talker) = board.top(1).flows[0];
-        // 1 + (1 + 8) + (1 + 4).
-        let expected = 15_000 * 1_000 / 3_000;
-        assert!(talker.packets_per_1000_seconds.abs_diff(expected) <= 1);
-    }
-
-    #[test]
-    fn a_capture_gets_what_it_wants_and_what_it_does_not_take_is_lost() {
-        let board = Board::default();
-        let wants_drops = Filter {
-            is_dropped: Some(true),
-            ..Filter::default()
-        };
-        let mut captured = board.capture(wants_drops, 1).unwrap();
-        let passed = sample(&segment(0, 1, 2));
-        let samples = (0..5_000).flat_map(|time| [dropped(time), passed]);
-        board.take(samples, Nanoseconds(SECOND), 7);
-        assert_eq!(captured.lost(), 5_000 - 4_096);
-        let first = captured.packets.try_recv().unwrap();
-        assert_eq!(
-            (first.sample.head.time_ns, first.packet.is_some()),
-            (0, true)
-        );
-    }
-
-    #[test]
-    fn of_one_in_so_many_packets_one_in_so_many_is_taken() {
-        let board = Board::default();
-        let mut captured = board.capture(Filter::default(), 10).unwrap();
-        board.take((0..1_000).map(dropped), Nanoseconds(SECOND), 7);
-        let taken = std::iter::from_fn(|| captured.packets.try_recv().ok());
-        assert_eq!(taken.count(), 100);
-    }
-
-    #[test]
-    fn as_long_as_somebody_captures_as_many_are_shown_as_are_wanted() {
-        let board = Board::default();
-        // A flood, of which one in some thousand is shown.
-        let mut flood = dropped(1);
-        flood.head.stands_for_halves = 2_000;
-        let shown = |count: usize, now| {
-            let samples = std::iter::repeat_n(flood, count);
-            board.take(samples, Nanoseconds(now), 7)
-        };
-        let alone = shown(2_000, SECOND);
-        assert!(alone.packet_mask >= 1_023, "{alone:?}");
-        let fine = board.capture(Filter::default(), 1).unwrap();
-        let sampling = shown(2_000, 2 * SECOND);
-        assert_eq!((sampling.packet_mask, sampling.per_jiffy), (0, 1_024));
-        drop(fine);
-        let coarse = board.capture(Filter::default(), 64).unwrap();
-        assert_eq!(shown(2_000, 3 * SECOND).packet_mask, 63);
-        drop(coarse);
-        assert_eq!(shown(2_000, 4 * SECOND), alone);
-    }
-
-    #[test]
-    fn there_are_so_many_captures_at_most_and_they_end_with_the_daemon() {
-        let board = Board::default();
-        let capture = || board.capture(Filter::default(), 1);
-        let mut some: Vec<_> = (0..MAX_CAPTURES).map(|_| capture().unwrap()).collect();
-        assert!(capture().is_none());
-        some.pop();
-        some.push(capture().unwrap());
-        board.close();
-        let ended = some[0].packets.try_recv();
-        assert_eq!(ended.unwrap_err(), mpsc::error::TryRecvError::Disconnected);
-    }
-}
+mod tests;

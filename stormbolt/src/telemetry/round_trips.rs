@@ -42,6 +42,11 @@ impl RoundTripTimes {
         }
     }
 
+    /// Forgets the sums of other classes.
+    pub(crate) fn keep_classes(&mut self, has_class: impl Fn(u32) -> bool) {
+        self.classes.retain(|class, _| has_class(*class));
+    }
+
     /// The numbers of classes that have sums of their own.
     pub(crate) fn classes(&self) -> impl Iterator<Item = u32> {
         self.classes.keys().copied()

@@ -1,16 +1,23 @@
 //! Answers that are a document a line, as long as they go on.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use futures_util::TryStreamExt as _;
 use http_body_util::BodyExt as _;
 use hyper::Method;
 use hyper::body::{Bytes, Incoming};
 use tokio::io::{AsyncBufReadExt as _, Lines};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::io::StreamReader;
 
 use super::exchange::whole;
 use super::{Client, ClientError};
 use crate::api::documents::{CaptureLine, CaptureRequest};
+
+/// How long nothing at all may come. The daemon says every second how far it is.
+const SILENCE: Duration = Duration::from_secs(45);
 
 type Pieces =
     std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, std::io::Error>> + Send>>;
@@ -18,6 +25,7 @@ type Pieces =
 /// A capture that goes on; it ends when this is dropped.
 pub struct Capturing {
     lines: Lines<StreamReader<Pieces, Bytes>>,
+    path: PathBuf,
     /// Ends with this.
     _connection: JoinSet<()>,
 }
@@ -40,7 +48,7 @@ impl Client {
             let answer = sender.send_request(request).await;
             Ok((answer.map_err(ClientError::BrokenOff)?, driven))
         };
-        let (answer, connection) = match tokio::time::timeout(self.timeout, begin).await {
+        let (answer, connection) = match timeout(self.timeout, begin).await {
             Ok(answered) => answered?,
             Err(_) => return Err(self.timed_out(self.timeout)),
         };
@@ -52,6 +60,7 @@ impl Client {
         }
         Ok(Capturing {
             lines: StreamReader::new(pieces(answer.into_body())).lines(),
+            path: self.path.clone(),
             _connection: connection,
         })
     }
@@ -66,19 +75,20 @@ impl Capturing {
     ///
     /// # Errors
     ///
-    /// The daemon has broken off.
+    /// The daemon has gone, or has fallen silent.
     pub async fn next(&mut self) -> Result<CaptureLine, ClientError> {
-        loop {
-            let line = self.lines.next_line().await;
-            let line = line.map_err(|error| ClientError::Answer(error.to_string()))?;
-            let Some(line) = line else {
-                return Err(ClientError::Answer("it ends in the middle".to_owned()));
-            };
-            // Empty ones say that there still is somebody.
-            if !line.is_empty() {
-                return serde_json::from_str(&line)
-                    .map_err(|error| ClientError::Answer(error.to_string()));
-            }
-        }
+        let Ok(line) = timeout(SILENCE, self.lines.next_line()).await else {
+            return Err(ClientError::TimedOut {
+                path: self.path.clone(),
+                seconds: SILENCE.as_secs(),
+            });
+        };
+        // Broken off or ended: there is a last line, and it has not come.
+        let Ok(Some(line)) = line else {
+            return Err(ClientError::Gone {
+                path: self.path.clone(),
+            });
+        };
+        serde_json::from_str(&line).map_err(|error| ClientError::Answer(error.to_string()))
     }
 }

@@ -53,8 +53,8 @@ pub struct CaptureRequest {
 pub enum CaptureLine {
     /// A packet.
     Packet(Box<CapturedPacket>),
-    /// The last line.
-    End(CaptureEnd),
+    /// How far it is: about once a second, and on the last line.
+    Course(CaptureCourse),
 }
 
 /// A packet.
@@ -78,8 +78,8 @@ pub struct CapturedPacket {
     pub outcome: String,
     /// Whether it was dropped.
     pub dropped: bool,
-    /// For how many packets it stands, in halves; 0: it was taken since its connection is watched.
-    pub stands_for_halves: u32,
+    /// For how many packets like it it stands, in halves; 0: it was taken because its connection is watched.
+    pub stands_for_halves: u64,
     /// Its headers, if it is IP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<CapturedIp>,
@@ -109,13 +109,16 @@ pub struct CapturedIp {
     pub tcp_flags: Option<String>,
 }
 
-/// How a capture ended.
+/// How far a capture is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct CaptureEnd {
-    /// Packets that were sent.
+pub struct CaptureCourse {
+    /// Packets that were sent so far.
     pub captured_packets: u64,
     /// Packets that were lost because they were not taken fast enough.
     pub lost_packets: u64,
-    /// Why it ended: `count`, `duration` or `daemon`.
-    pub ended_by: String,
+    /// Packets of any kind that the data path was to show meanwhile and did not, since they were too many.
+    pub not_shown_packets: u64,
+    /// On the last line, why it is: `count`, `duration`, `policy` (its class is gone) or `daemon`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<String>,
 }

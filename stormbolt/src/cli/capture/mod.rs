@@ -16,7 +16,7 @@ use super::exit::{Exit, UsageError};
 use super::format::counted;
 use super::output::{Format, Output};
 use crate::api::client::{Capturing, Client};
-use crate::api::documents::{CaptureEnd, CaptureLine, CaptureRequest, CapturedPacket};
+use crate::api::documents::{CaptureCourse, CaptureLine, CaptureRequest, CapturedPacket};
 use crate::config::units::parse_time;
 use pcapng::Pcapng;
 
@@ -31,8 +31,8 @@ const SHOWN_EVERY: Duration = Duration::from_secs(1);
         Wireshark and tshark show all this as packet comments.\n\n\
         Dropped packets are captured as well, which tcpdump on the interface does not see. Of each frame the first \
         256 bytes are kept, as the program has left them (marks and code points are those that it has written).\n\n\
-        What the options say must all be so. Under a flood not every packet can be had; how many were lost is said at \
-        the end, and --one-in takes fewer. Nothing is slowed down for others. This needs the right to change things, \
+        What the options say must all be so. Under a flood not every packet can be had; how many could not is said at \
+        the end, and --one-in takes fewer. A packet that is shown takes some hundred nanoseconds more than others. This needs the right to change things, \
         since packets show what others say.",
     after_long_help = "Example:\n  \
         sudo stormbolt capture --dropped                          what is dropped, and why\n  \
@@ -105,26 +105,30 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, socket: &Path, output: &mut Output<'_>) -> anyhow::Result<Exit> {
     let request = request(args)?;
     let client = Client::new(socket)?;
-    let sink: Box<dyn Sink + '_> = match &args.write {
+    if args.write.as_deref() == Some(Path::new("-")) && output.terminal {
+        let message = "--write -: pcapng is not for terminals; name a file, or pipe it to somebody";
+        return Err(UsageError(message.to_owned()).into());
+    }
+    client.block_on(async {
+        // Before the file is made, which may replace another one.
+        let capturing = client.capture(&request).await?;
+        let sink = sink(args, output)?;
+        capture(capturing, sink, args.write.is_some()).await
+    })?;
+    Ok(Exit::Done)
+}
+
+fn sink<'o>(args: &Args, output: &'o mut Output<'_>) -> anyhow::Result<Box<dyn Sink + 'o>> {
+    Ok(match &args.write {
         None if args.output == Format::Json => Box::new(Json(output)),
         None => Box::new(Lines(output)),
-        Some(path) if path == Path::new("-") => {
-            if output.terminal {
-                bail!(UsageError(
-                    "--write -: pcapng is not for terminals; name a file, or pipe it to somebody"
-                        .to_owned()
-                ));
-            }
-            Box::new(FileSink(Pcapng::new(output)?))
-        }
+        Some(path) if path == Path::new("-") => Box::new(FileSink(Pcapng::new(output)?)),
         Some(path) => {
             let file =
                 File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
             Box::new(FileSink(Pcapng::new(BufWriter::new(file))?))
         }
-    };
-    client.block_on(capture(&client, &request, sink, args.write.is_some()))?;
-    Ok(Exit::Done)
+    })
 }
 
 fn request(args: &Args) -> anyhow::Result<CaptureRequest> {
@@ -193,8 +197,7 @@ impl<W: Write> Sink for FileSink<W> {
 
 /// Captures until the daemon says that it is enough, or SIGINT or SIGTERM does.
 async fn capture(
-    client: &Client,
-    request: &CaptureRequest,
+    mut capturing: Capturing,
     mut sink: Box<dyn Sink + '_>,
     shows_progress: bool,
 ) -> anyhow::Result<()> {
@@ -202,10 +205,10 @@ async fn capture(
     let mut terminate = signal(SignalKind::terminate())?;
     let mut ticks = interval(SHOWN_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut capturing = client.capture(request).await?;
     let shows_progress = shows_progress && stderr().is_terminal();
     let mut packets = 0_u64;
-    let end = loop {
+    let mut course = None;
+    let ended_by = loop {
         tokio::select! {
             biased;
             _ = interrupt.recv() => break None,
@@ -217,46 +220,60 @@ async fn capture(
                     drop(write!(stderr(), "\r{}", said(packets)));
                 }
             }
-            line = next(&mut capturing) => match line? {
+            line = capturing.next() => match line? {
                 CaptureLine::Packet(packet) => {
                     sink.packet(&packet)?;
                     packets += 1;
                 }
-                CaptureLine::End(end) => break Some(end),
+                CaptureLine::Course(now) => {
+                    let ended_by = now.ended_by.clone();
+                    course = Some(now);
+                    if ended_by.is_some() {
+                        break ended_by;
+                    }
+                }
             },
         }
     };
     sink.flush()?;
     let begin = if shows_progress { "\r" } else { "" };
-    drop(writeln!(
-        stderr(),
-        "{begin}{}{}",
-        said(packets),
-        lost(end.as_ref())
-    ));
-    match end {
-        Some(end) if end.ended_by == "daemon" => {
-            bail!("the daemon has ended the capture: is it being stopped?")
-        }
+    let lost = course.as_ref().map(lost).unwrap_or_default();
+    drop(writeln!(stderr(), "{begin}{}{lost}", said(packets)));
+    match ended_by.as_deref() {
+        Some("daemon") => bail!("the daemon has ended the capture: is it being stopped?"),
+        Some("policy") => bail!("the capture has ended: its class is no longer in the policy"),
         _ => Ok(()),
     }
 }
 
-async fn next(capturing: &mut Capturing) -> anyhow::Result<CaptureLine> {
-    Ok(capturing.next().await?)
-}
-
 fn said(packets: u64) -> String {
-    let packets = usize::try_from(packets).unwrap_or(usize::MAX);
-    format!("{} captured", counted(packets, "packet", "packets"))
+    format!("{} captured", packets_of(packets))
 }
 
-fn lost(end: Option<&CaptureEnd>) -> String {
-    match end {
-        Some(end) if end.lost_packets > 0 => format!(
-            ", {} lost since they came faster than they were taken: --one-in takes fewer",
-            end.lost_packets
+fn packets_of(packets: u64) -> String {
+    let packets = usize::try_from(packets).unwrap_or(usize::MAX);
+    counted(packets, "packet", "packets")
+}
+
+/// What could not be had, as it was said last.
+fn lost(course: &CaptureCourse) -> String {
+    let losses = [
+        (
+            course.lost_packets,
+            "lost since they came faster than they were taken",
         ),
-        _ => String::new(),
+        (
+            course.not_shown_packets,
+            "of all kinds not shown since they were too many; those that were stand for them",
+        ),
+    ];
+    let losses = losses.into_iter().filter(|(packets, _)| *packets > 0);
+    let losses: Vec<String> = losses
+        .map(|(packets, why)| format!(", {} {why}", packets_of(packets)))
+        .collect();
+    if losses.is_empty() {
+        String::new()
+    } else {
+        format!("{} (--one-in takes fewer)", losses.concat())
     }
 }

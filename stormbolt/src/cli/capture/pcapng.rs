@@ -101,8 +101,12 @@ fn comment(packet: &CapturedPacket) -> String {
     words.extend(packet.rule.iter().map(|rule| format!("rule={rule:?}")));
     words.push(format!("cpu={}", packet.cpu));
     if !matches!(packet.stands_for_halves, 0 | 2) {
-        let packets = f64::from(packet.stands_for_halves) / 2.0;
-        words.push(format!("stands_for={packets}"));
+        let half = if packet.stands_for_halves.is_multiple_of(2) {
+            ""
+        } else {
+            ".5"
+        };
+        words.push(format!("stands_for={}{half}", packet.stands_for_halves / 2));
     }
     words.join(" ")
 }

@@ -81,7 +81,8 @@ enum Subject {
 
     /// The flows and sources that send most, and how long round trips take.
     #[command(
-        long_about = "The flows and the sources that send most, the largest first, with the class of their last packet,             what they send, what of it is dropped and, of TCP connections, round-trip times to the source. It is \
+        long_about = "The flows and the sources that send most, the largest first, with the class of their last packet, \
+            what they send, what of it is dropped and, of TCP connections, round-trip times to the source. It is \
             estimated from sampled packets: all of them while there are few, one in many under load.\n\n\
             Round trips are measured where both directions arrive on managed interfaces, by TCP timestamps; where this \
             machine is one of the ends, by the handshake of connections that others open.",

@@ -4,7 +4,7 @@ use stormbolt_control::policy::AttachMode;
 
 use crate::datapath::{AttachedMode, DeviceSeen};
 use crate::doctor::document::DoctorFinding;
-use crate::doctor::facts::{Facts, InterfaceFacts, PolicyState};
+use crate::doctor::facts::{Facts, InterfaceFacts, PolicyState, Queues};
 
 /// `NETDEV_XDP_ACT_BASIC` and `NETDEV_XDP_ACT_REDIRECT` (`linux/netdev.h`).
 const BASIC: u64 = 1;
@@ -68,6 +68,12 @@ fn occupied(interface: &InterfaceFacts) -> DoctorFinding {
     let check = "xdp";
     let name = &interface.name;
     match (&interface.foreign, interface.ours) {
+        (Some(program), _) if !interface.ours_are_known => {
+            let message = format!(
+                "an XDP program runs there: {program}. Whether it is StormBolt's is not to be seen by this user"
+            );
+            DoctorFinding::note(check, message).remedy("run this as root")
+        }
         (Some(program), _) => {
             let message = format!(
                 "another XDP program runs there: {program}. One interface runs one program"
@@ -175,7 +181,7 @@ fn obstacles(interface: &InterfaceFacts, device: &DeviceSeen) -> Vec<DoctorFindi
 
 fn queues(interface: &InterfaceFacts, cpus: usize) -> Option<DoctorFinding> {
     let check = "queues";
-    let (now, most) = interface.hardware.queues?;
+    let Queues { kind, now, most } = interface.hardware.queues?;
     let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
     let name = &interface.name;
     let useful = most.min(cpus);
@@ -184,7 +190,7 @@ fn queues(interface: &InterfaceFacts, cpus: usize) -> Option<DoctorFinding> {
             "{now} of {most} receive queues are in use, with {cpus} CPUs: each queue is received by one CPU"
         );
         let finding = DoctorFinding::note(check, message);
-        return Some(finding.remedy(format!("ethtool -L {name} combined {useful}")));
+        return Some(finding.remedy(format!("ethtool -L {name} {kind} {useful}")));
     }
     if now == 1 && cpus > 1 {
         let message = "there is one receive queue: one CPU receives everything";

@@ -10,7 +10,7 @@ use crate::datapath::{AttachedMode, DeviceSeen, PinsSeen};
 use crate::doctor::document::{Diagnosis, DoctorFinding, State};
 use crate::doctor::facts::{
     Answer, Daemon, Facts, Folder, FolderState, Hardware, InterfaceFacts, Kernel, Load, Pinned,
-    PolicyFile, PolicyState, ValidPolicy,
+    PolicyFile, PolicyState, Queues, ValidPolicy,
 };
 
 /// What drivers say that run programs and hand frames on.
@@ -66,6 +66,7 @@ fn healthy() -> Facts {
 fn interface(wanted: AttachMode) -> InterfaceFacts {
     InterfaceFacts {
         name: "eth0".to_owned(),
+        ours_are_known: false,
         wanted: Some(wanted),
         device: Some(DeviceSeen {
             ifindex: 3,
@@ -76,7 +77,11 @@ fn interface(wanted: AttachMode) -> InterfaceFacts {
         }),
         hardware: Hardware {
             xdp_features: ALL,
-            queues: Some((4, 8)),
+            queues: Some(Queues {
+                kind: "combined",
+                now: 4,
+                most: 8,
+            }),
             ring: Some((1024, 4096)),
             features: vec!["rx-gro".to_owned()],
         },
@@ -214,7 +219,10 @@ fn an_interface_that_is_not_there_or_has_another_program_is_a_problem() {
     );
     let foreign = found("xdp", |facts| {
         facts.interfaces[0].foreign = Some("program 7 `other`".to_owned());
+        facts.interfaces[0].ours_are_known = true;
     });
+    let anybodys = on_interface("xdp", |one| one.foreign = Some("program 7".to_owned()));
+    assert_eq!(anybodys, (State::Note, "run this as root".to_owned()));
     assert_eq!(foreign.state, State::Problem);
     assert_eq!(foreign.interface.as_deref(), Some("eth0"));
     assert!(foreign.message.contains("program 7 `other`"), "{foreign:?}");
@@ -289,7 +297,11 @@ fn one_is_a_note_in_generic_mode() {
 
 #[test]
 fn too_few_queues_and_short_rings_are_noted_as_far_as_the_card_has_more() {
-    let queues = |now, most| on_interface("queues", |one| one.hardware.queues = Some((now, most)));
+    let queues = |now, most| {
+        let kind = "combined";
+        let queues = Queues { kind, now, most };
+        on_interface("queues", |one| one.hardware.queues = Some(queues))
+    };
     assert_eq!(
         queues(1, 8),
         (State::Note, "ethtool -L eth0 combined 4".to_owned())

@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt};
 use netlink_packet_generic::GenlMessage;
 
 use super::netdev::xdp_features;
-use crate::doctor::facts::Hardware;
+use crate::doctor::facts::{Hardware, Queues};
 
 /// What can be seen of the device; what a driver does not say stays open.
 pub(super) fn look(name: &str, ifindex: u32) -> Hardware {
@@ -73,25 +73,34 @@ async fn attributes<E>(
     all
 }
 
-/// Queues that receive: those that only do, and those that send as well.
-fn queues(attributes: &[EthtoolAttr]) -> Option<(u32, u32)> {
-    let (mut now, mut most) = (0_u32, 0_u32);
+/// Queues that receive: those that send as well where there are any, or that there can be; else those that only receive. Drivers
+/// that have both let them take the same rings, so they do not add up.
+fn queues(attributes: &[EthtoolAttr]) -> Option<Queues> {
+    let (mut combined, mut receiving) = ((0, 0), (0, 0));
     for attribute in attributes {
         let EthtoolAttr::Channel(attribute) = attribute else {
             continue;
         };
-        if let EthtoolChannelAttr::RxCount(number) | EthtoolChannelAttr::CombinedCount(number) =
-            attribute
-        {
-            now = now.saturating_add(*number);
-        }
-        if let EthtoolChannelAttr::RxMax(number) | EthtoolChannelAttr::CombinedMax(number) =
-            attribute
-        {
-            most = most.saturating_add(*number);
+        if let EthtoolChannelAttr::CombinedCount(number) = attribute {
+            combined.0 = *number;
+        } else if let EthtoolChannelAttr::CombinedMax(number) = attribute {
+            combined.1 = *number;
+        } else if let EthtoolChannelAttr::RxCount(number) = attribute {
+            receiving.0 = *number;
+        } else if let EthtoolChannelAttr::RxMax(number) = attribute {
+            receiving.1 = *number;
         }
     }
-    (now > 0).then_some((now, most.max(now)))
+    let (kind, (now, most)) = if combined.0 > 0 {
+        ("combined", combined)
+    } else {
+        ("rx", receiving)
+    };
+    (now > 0).then_some(Queues {
+        kind,
+        now,
+        most: most.max(now),
+    })
 }
 
 fn ring(attributes: &[EthtoolAttr]) -> Option<(u32, u32)> {
@@ -128,17 +137,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queues_that_only_receive_and_those_that_do_both_are_counted() {
-        let attributes = [
-            EthtoolChannelAttr::RxMax(4),
-            EthtoolChannelAttr::TxMax(9),
-            EthtoolChannelAttr::CombinedMax(8),
-            EthtoolChannelAttr::RxCount(1),
-            EthtoolChannelAttr::TxCount(9),
-            EthtoolChannelAttr::CombinedCount(2),
-        ];
-        let attributes = attributes.map(EthtoolAttr::Channel);
-        assert_eq!(queues(&attributes), Some((3, 12)));
+    fn queues_that_also_send_come_before_those_that_only_receive() {
+        let of = |receiving, most_receiving, combined, most_combined| {
+            let attributes = [
+                EthtoolChannelAttr::RxMax(most_receiving),
+                EthtoolChannelAttr::TxMax(9),
+                EthtoolChannelAttr::CombinedMax(most_combined),
+                EthtoolChannelAttr::RxCount(receiving),
+                EthtoolChannelAttr::TxCount(9),
+                EthtoolChannelAttr::CombinedCount(combined),
+            ];
+            queues(&attributes.map(EthtoolAttr::Channel))
+        };
+        let queues_of = |kind, now, most| Some(Queues { kind, now, most });
+        assert_eq!(of(0, 8, 2, 8), queues_of("combined", 2, 8));
+        assert_eq!(of(1, 4, 0, 0), queues_of("rx", 1, 4));
         assert_eq!(queues(&[]), None);
     }
 

@@ -11,7 +11,8 @@ use nix::unistd::{AccessFlags, Uid, access};
 use stormbolt_control::policy::Policy;
 
 use super::facts::{
-    Facts, Folder, FolderState, InterfaceFacts, Load, Pinned, PolicyFile, PolicyState, ValidPolicy,
+    Answer, Facts, Folder, FolderState, InterfaceFacts, Load, Pinned, PolicyFile, PolicyState,
+    ValidPolicy,
 };
 use crate::api::documents::Interfaces;
 use crate::causes::with_causes;
@@ -44,12 +45,19 @@ pub(super) fn gather(places: &Places) -> Facts {
     let policy = policy(&places.config);
     let (daemon, shown) = daemon::ask(&places.socket);
     let pins = pins(&places.bpffs);
+    // Where nobody listens, there is nobody who would know of a program.
+    let is_heard = shown.is_some() || matches!(daemon.answer, Answer::Nobody);
     Facts {
         kernel: kernel::look(),
         missing_rights,
         load,
         cpus: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
-        interfaces: interfaces(places, &policy, shown.as_ref(), pins.as_ref().ok()),
+        interfaces: interfaces(
+            places,
+            &policy,
+            (shown.as_ref(), is_heard),
+            pins.as_ref().ok(),
+        ),
         policy: PolicyFile {
             path: places.config.clone(),
             state: policy,
@@ -94,10 +102,11 @@ fn valid(policy: &Policy, warnings: usize) -> ValidPolicy {
 fn interfaces(
     places: &Places,
     policy: &PolicyState,
-    shown: Option<&Interfaces>,
+    (shown, is_heard): (Option<&Interfaces>, bool),
     pins: Option<&PinsSeen>,
 ) -> Vec<InterfaceFacts> {
     let devices = devices().unwrap_or_default();
+    let ours_are_known = pins.is_some() && is_heard;
     let of_policy = match policy {
         PolicyState::Valid(policy) => policy.interfaces.as_slice(),
         PolicyState::Missing | PolicyState::Unreadable(_) | PolicyState::Invalid(_) => &[],
@@ -123,6 +132,7 @@ fn interfaces(
                 .filter(|_| ours.is_none())
                 .map(|(id, _)| Trial::describe(id)),
             ours,
+            ours_are_known,
             hardware: device
                 .as_ref()
                 .map(|device| hardware::look(&device.name, device.ifindex))
