@@ -24,6 +24,7 @@ pub struct FloodThread {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<u64>>,
     before: (u64, u64),
+    from_ns: u64,
 }
 
 impl FloodThread {
@@ -60,6 +61,7 @@ impl FloodThread {
         Self {
             stop,
             before: counters(lab),
+            from_ns: now_ns(),
             thread: Some(std::thread::spawn(work)),
         }
     }
@@ -77,7 +79,9 @@ impl FloodThread {
             let (received, lost) = (received - self.before.0, lost - self.before.1);
             (received + lost == sent).then_some(received)
         });
-        eprintln!("{arrived} of {sent} frames arrived");
+        let milliseconds = (now_ns() - self.from_ns) / MILLISECOND_NS;
+        let rate = sent * 1000 / milliseconds.max(1);
+        eprintln!("{arrived} of {sent} frames arrived, {rate} a second");
         arrived
     }
 }
