@@ -6,7 +6,6 @@ use crate::explain::Explained;
 use crate::generator::{GeneratorSettings, GeneratorState};
 use crate::police::{ClassRate, InterfaceRate, SharedBucket};
 use crate::policy::{Active, PolicyEntry};
-use crate::sample::Sampling;
 use crate::source::{OffenderSet, SourceCounters, SourceLimit, SourceLine};
 
 macro_rules! pod {
@@ -29,7 +28,6 @@ pod!(
     InterfaceRate,
     PacketCounter,
     PolicyEntry,
-    Sampling,
     SharedBucket,
     OffenderSet,
     SourceCounters,

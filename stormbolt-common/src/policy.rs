@@ -2,6 +2,7 @@
 
 use crate::classifier::{Edge, TREES};
 use crate::flow_cache::FlowMask;
+use crate::sample::Sampling;
 
 /// The generation in force, and what does not change with it.
 #[repr(C)]
@@ -14,6 +15,8 @@ pub struct Active {
     /// From this time on (`bpf_ktime_get_ns`) the controller is taken to be silent, and classes are held
     /// to [`crate::police::ClassRate::failsafe_cost_per_byte`]. The controller keeps moving it.
     pub silent_from_ns: u64,
+    /// Which packets are shown to user space. It stands here because every packet looks here anyway.
+    pub sampling: Sampling,
 }
 
 /// Policy and rates in force, as one word: no packet sees a policy beside rates of another one.
@@ -135,7 +138,7 @@ pub const VERDICT_DROP: u32 = u32::MAX - 1;
 /// [`RuleEntry::verdict`] of a rule that would drop packets and passes them.
 pub const VERDICT_SHADOW_DROP: u32 = u32::MAX - 4;
 
-const _: () = assert!(size_of::<Active>() == 24 && align_of::<Active>() == 8);
+const _: () = assert!(size_of::<Active>() == 40 && align_of::<Active>() == 8);
 const _: () = assert!(size_of::<PolicyHeader>() == 16 && align_of::<PolicyHeader>() == 4);
 const _: () = assert!(size_of::<FamilyRoots>() == 40 && align_of::<FamilyRoots>() == 8);
 const _: () = assert!(size_of::<PolicyEntry>() == 152 && align_of::<PolicyEntry>() == 8);

@@ -38,6 +38,7 @@ pub(crate) fn stormbolt(context: XdpContext) -> u32 {
         }
         return verdict(outcome);
     }
+    sample::choose(&mut tables);
     go_over(&context, programs::RULES);
     verdict(pipeline::stranded(&mut tables))
 }
@@ -69,6 +70,7 @@ pub(crate) fn show(context: XdpContext) -> u32 {
     let Some(mut tables) = MapTables::of_lanes() else {
         return xdp_action::XDP_PASS;
     };
+    tables.look_at_active();
     let taken = Taken::of_word(tables.lane(lane::SAMPLE));
     show_to_user_space(&context, &mut tables, taken);
     match Outcome::ALL.get(usize::try_from(taken.outcome).unwrap_or(usize::MAX)) {

@@ -31,21 +31,40 @@ pub fn is_taken_early<T: Tables>(tables: &mut T, outcome: Outcome) -> bool {
     true
 }
 
-/// Whether the packet in the lanes is, which has been through all stages.
+/// Says in [`lane::SAMPLE`] whether the packet in the lanes is to be shown, once it has been through all stages.
 #[inline(always)]
-pub fn is_taken<T: Tables>(tables: &mut T, outcome: Outcome) -> bool {
+pub fn choose<T: Tables>(tables: &mut T) {
     let sampling = tables.sampling();
     let is_due = is_due(tables.sample_gauge(), sampling);
     let is_watched = is_watched(tables, sampling);
-    if !is_due && !is_watched || is_in_pause(tables.sample_gauge(), is_due) {
+    let word = if is_due || is_watched {
+        let taken = Taken {
+            outcome: 0,
+            is_due,
+            is_watched,
+            is_classified: true,
+        };
+        taken.word()
+    } else {
+        0
+    };
+    tables.set_lane(lane::SAMPLE, word);
+}
+
+/// Whether it is shown, with this outcome.
+#[inline(always)]
+pub fn is_taken<T: Tables>(tables: &mut T, outcome: Outcome) -> bool {
+    let chosen = tables.lane(lane::SAMPLE);
+    if chosen == 0 {
         return false;
     }
     let taken = Taken {
         outcome: outcome.index(),
-        is_due,
-        is_watched,
-        is_classified: true,
+        ..Taken::of_word(chosen)
     };
+    if is_in_pause(tables.sample_gauge(), taken.is_due) {
+        return false;
+    }
     tables.set_lane(lane::SAMPLE, taken.word());
     true
 }

@@ -16,7 +16,7 @@ use stormbolt_common::limits::{
 use stormbolt_common::police::{ClassRate, InterfaceRate, SharedBucket};
 use stormbolt_common::policy::{Active, POLICY_SLOTS, PolicyEntry};
 use stormbolt_common::programs::PROGRAMS;
-use stormbolt_common::sample::{SAMPLE_RING_BYTES, Sample, Sampling};
+use stormbolt_common::sample::{SAMPLE_RING_BYTES, Sample};
 use stormbolt_common::source::{
     MAX_SOURCE_LIMITS, OFFENDER_SETS, OffenderSet, SourceCounters, SourceLimit, SourceLine,
 };
@@ -39,7 +39,7 @@ const fn entries(count: u32) -> usize {
 #[btf_map]
 pub(super) static NEXT: ProgramArray<{ entries(PROGRAMS) }> = ProgramArray::new();
 
-/// The generation in force.
+/// The generation in force, and what does not change with it.
 #[btf_map]
 pub(super) static ACTIVE: Array<Active, 1, MMAPABLE> = Array::new();
 
@@ -168,11 +168,7 @@ pub(super) static OUTCOMES: Array<PacketCounter, { entries(OUTCOMES_PER_CPU) }, 
 #[btf_map]
 pub(super) static SLOT_PACKETS: Array<u64, { entries(MAX_SLOTS) }, MMAPABLE> = Array::new();
 
-/// Which packets are shown to user space.
-#[btf_map]
-pub(super) static SAMPLING: Array<Sampling, 1, MMAPABLE> = Array::new();
-
-/// Those packets.
+/// The packets that are shown to user space.
 #[btf_map]
 pub(super) static SAMPLES: RingBuf<Sample, { entries(SAMPLE_RING_BYTES) }> = RingBuf::new();
 

@@ -35,6 +35,8 @@ pub(crate) struct MapTables {
     interface: u32,
     cpu: u32,
     in_force: InForce,
+    /// Where that was read, and what else stands there.
+    active: Option<&'static Active>,
     rules: MapRules,
 }
 
@@ -43,10 +45,11 @@ impl MapTables {
     /// entries.
     #[inline(always)]
     pub(crate) fn of_arrival(context: &XdpContext) -> Option<Self> {
-        let in_force = InForce::of_word(match maps::ACTIVE.get_ptr(0) {
-            // SAFETY: the map has one entry, which lives as long as the program. Read once, or a
-            // packet could see two generations.
-            Some(active) => unsafe { active.cast::<u64>().read_volatile() },
+        let active = maps::ACTIVE.get(0);
+        let in_force = InForce::of_word(match active {
+            // SAFETY: it is a reference to what lives as long as the program. Read once, or a packet could see two
+            // generations.
+            Some(active) => unsafe { (&raw const active.in_force).read_volatile() },
             None => 0,
         });
         let ifindex = u32::try_from(context.ingress_ifindex()).unwrap_or(u32::MAX);
@@ -60,6 +63,7 @@ impl MapTables {
             interface: interface.unwrap_or(0),
             cpu,
             in_force,
+            active,
             rules: MapRules::of_arrival(cpu)?,
         })
     }
@@ -76,8 +80,15 @@ impl MapTables {
                 generation: rules.lane(lane::GENERATION),
                 epoch: rules.lane(lane::EPOCH),
             },
+            active: None,
             rules,
         })
+    }
+
+    /// Looks at what is in force once more: for those that need what stands beside it.
+    #[inline(always)]
+    pub(crate) fn look_at_active(&mut self) {
+        self.active = maps::ACTIVE.get(0);
     }
 
     #[inline(always)]
@@ -312,7 +323,7 @@ impl Tables for MapTables {
 
     #[inline(always)]
     fn sampling(&self) -> Sampling {
-        maps::SAMPLING.get(0).copied().unwrap_or(Sampling::OFF)
+        self.active.map_or(Sampling::OFF, |active| active.sampling)
     }
 
     #[inline(always)]

@@ -1,5 +1,6 @@
 //! Puts a policy into force, as a whole.
 
+use std::mem::offset_of;
 use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
@@ -143,15 +144,8 @@ impl Datapath {
 
     /// When `time` has passed without another call, the data path goes over to what the policy's failsafe says.
     pub fn expect_word_until(&self, time: Nanoseconds) {
-        if let Some(active) = self.active.get(0) {
-            self.active.set(
-                0,
-                Active {
-                    silent_from_ns: time.0,
-                    ..active
-                },
-            );
-        }
+        let silent_from = offset_of!(Active, silent_from_ns);
+        self.active.set_word(0, silent_from, time.0);
     }
 
     /// Lets every packet go by the rates that were written before this call.
@@ -168,13 +162,9 @@ impl Datapath {
             };
             // What was written before is seen by whoever sees this: no store is moved behind it.
             fence(Ordering::Release);
-            self.active.set(
-                0,
-                Active {
-                    in_force: before.with_other_rates().word(),
-                    ..active
-                },
-            );
+            let in_force = offset_of!(Active, in_force);
+            self.active
+                .set_word(0, in_force, before.with_other_rates().word());
         }
     }
 

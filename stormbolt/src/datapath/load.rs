@@ -174,8 +174,6 @@ impl Datapath {
         let first = first_state(pinned.as_ref().and_then(Pinned::inherited), hash_seed);
         let hash_seed = first.hash_seed;
         active.set(0, first);
-        let sampling = mapped::<Sampling>(array(maps::SAMPLING)?, maps::SAMPLING, 1)?;
-        sampling.set(0, Sampling::OFF);
         Ok(Self {
             cpus,
             enabled_cpus: BTreeSet::new(),
@@ -258,6 +256,7 @@ fn first_state(inherited: Option<&Record>, hash_seed: u64) -> Active {
         in_force: in_force.word(),
         hash_seed: inherited.map_or(hash_seed, |record| record.hash_seed),
         silent_from_ns: u64::MAX,
+        sampling: Sampling::OFF,
     }
 }
 

@@ -97,6 +97,15 @@ impl<T: Pod + Default> MappedArray<T> {
         true
     }
 
+    /// Overwrites the word of eight bytes at `offset` of entry `index`, a multiple of eight within it; beyond the end nothing
+    /// happens.
+    pub(super) fn set_word(&self, index: usize, offset: usize, value: u64) {
+        if let Some(entry) = self.entry(index).filter(|_| offset + 8 <= size_of::<T>()) {
+            self.long_word(entry, offset & !7)
+                .store(value, Ordering::Relaxed);
+        }
+    }
+
     /// Where entry `index` begins in the mapping.
     fn entry(&self, index: usize) -> Option<usize> {
         (index < self.entries).then(|| index * Self::STRIDE)

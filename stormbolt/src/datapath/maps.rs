@@ -36,7 +36,6 @@ pub(super) const RULE_COUNTERS: &str = "RULE_COUNTERS";
 pub(super) const OUTCOMES: &str = "OUTCOMES";
 pub(super) const SLOT_PACKETS: &str = "SLOT_PACKETS";
 pub(super) const EXPLAINED: &str = "EXPLAINED";
-pub(super) const SAMPLING: &str = "SAMPLING";
 pub(super) const SAMPLES: &str = "SAMPLES";
 
 pub(super) const GENERATOR_PROGRAM: &str = "generate";

@@ -1,7 +1,11 @@
 //! Reads the packets that the program shows.
 
+use std::mem::offset_of;
+
 use aya::maps::{MapData, RingBuf};
 use stormbolt_common::sample::{SAMPLE_BYTES, Sample, SampleHead, Sampling};
+
+use stormbolt_common::policy::Active;
 
 use super::error::DatapathError;
 use super::load::{Datapath, mapped};
@@ -12,13 +16,28 @@ use super::maps;
 /// path's.
 pub struct Samples {
     ring: RingBuf<MapData>,
-    sampling: MappedArray<Sampling>,
+    active: MappedArray<Active>,
 }
 
 impl Samples {
     /// Says which packets are shown from now on.
     pub fn choose(&self, sampling: Sampling) {
-        self.sampling.set(0, sampling);
+        let Sampling {
+            packet_mask,
+            flow_mask,
+            flow_mark,
+            per_jiffy,
+        } = sampling;
+        // Two words of their own: others write those before them meanwhile.
+        let first = offset_of!(Active, sampling);
+        let words = [[packet_mask, flow_mask], [flow_mark, per_jiffy]];
+        for (place, halves) in words.into_iter().enumerate() {
+            let bytes = halves.map(u32::to_ne_bytes);
+            if let Ok(bytes) = bytes.as_flattened().try_into() {
+                let word = u64::from_ne_bytes(bytes);
+                self.active.set_word(0, first + 8 * place, word);
+            }
+        }
     }
 
     /// The next packet that was shown; `None`: there is none yet.
@@ -40,12 +59,12 @@ impl Datapath {
     /// It was taken before, or the kernel does not let it be read.
     pub fn samples(&mut self) -> Result<Samples, DatapathError> {
         let map = |name| DatapathError::Missing { kind: "map", name };
-        let sampling = self.ebpf.map(maps::SAMPLING);
-        let sampling = mapped(sampling.ok_or(map(maps::SAMPLING))?, maps::SAMPLING, 1)?;
+        let active = self.ebpf.map(maps::ACTIVE).ok_or(map(maps::ACTIVE))?;
+        let active = mapped(active, maps::ACTIVE, 1)?;
         let ring = self.ebpf.take_map(maps::SAMPLES);
         let ring = RingBuf::try_from(ring.ok_or(map(maps::SAMPLES))?)
             .map_err(DatapathError::map("open", maps::SAMPLES))?;
-        Ok(Samples { ring, sampling })
+        Ok(Samples { ring, active })
     }
 }
 
