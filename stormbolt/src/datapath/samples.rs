@@ -3,9 +3,8 @@
 use std::mem::offset_of;
 
 use aya::maps::{MapData, RingBuf};
-use stormbolt_common::sample::{SAMPLE_BYTES, Sample, SampleHead, Sampling};
-
 use stormbolt_common::policy::Active;
+use stormbolt_common::sample::{SAMPLE_BYTES, Sample, SampleHead, Sampling};
 
 use super::error::DatapathError;
 use super::load::{Datapath, mapped};

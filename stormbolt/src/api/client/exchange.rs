@@ -9,6 +9,7 @@ use hyper::client::conn::http1;
 use hyper::{Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 
 use super::{Client, ClientError};
 use crate::api::documents::{DOCUMENT_VERSION, Problem};
@@ -35,6 +36,35 @@ impl Client {
         }
     }
 
+    /// Asks for an answer that goes on, which is read as long as the second is there.
+    pub(super) async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+    ) -> Result<(Response<Incoming>, JoinSet<()>), ClientError> {
+        let opening = async {
+            let (mut sender, connection) = self.connect().await?;
+            let mut driven = JoinSet::new();
+            // How it ends, the reader of the body sees.
+            driven.spawn(async { drop(connection.await) });
+            let request = self.request(method, path, body)?;
+            let answer = sender.send_request(request).await;
+            Ok((answer.map_err(ClientError::BrokenOff)?, driven))
+        };
+        let (answer, driven) = match tokio::time::timeout(self.timeout, opening).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(self.timed_out(self.timeout)),
+        };
+        if answer.status().is_success() {
+            return Ok((answer, driven));
+        }
+        Err(match whole(answer).await {
+            Ok(_) => ClientError::Answer("it does not go on".to_owned()),
+            Err(error) => error,
+        })
+    }
+
     async fn exchange(
         &self,
         method: Method,
@@ -58,7 +88,7 @@ impl Client {
         }
     }
 
-    pub(super) async fn connect(&self) -> Result<(Sender, Connection), ClientError> {
+    async fn connect(&self) -> Result<(Sender, Connection), ClientError> {
         let stream = UnixStream::connect(&self.path)
             .await
             .map_err(|error| self.not_connected(error))?;
@@ -67,7 +97,7 @@ impl Client {
             .map_err(ClientError::BrokenOff)
     }
 
-    pub(super) fn request(
+    fn request(
         &self,
         method: Method,
         path: &str,
@@ -106,7 +136,7 @@ impl Client {
 }
 
 /// Reads an answer to its end, and turns a refusal into an error.
-pub(super) async fn whole(answer: Response<Incoming>) -> Result<Bytes, ClientError> {
+async fn whole(answer: Response<Incoming>) -> Result<Bytes, ClientError> {
     let (head, body) = answer.into_parts();
     let body = Limited::new(body, MAX_ANSWER)
         .collect()

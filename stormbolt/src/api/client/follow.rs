@@ -13,7 +13,6 @@ use sse_stream::{Sse, SseByteStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::exchange::whole;
 use super::{Client, ClientError};
 
 /// How long nothing at all may come. The daemon sends a comment every 15 seconds.
@@ -43,25 +42,8 @@ impl Client {
     ///
     /// See [`ClientError`].
     pub async fn follow(&self, path: &str) -> Result<Followed, ClientError> {
-        let opening = async {
-            let (mut sender, connection) = self.connect().await?;
-            let mut driven = JoinSet::new();
-            // How it ends, the reader of the body sees.
-            driven.spawn(async { drop(connection.await) });
-            let request = self.request(Method::GET, path, String::new())?;
-            let answer = sender.send_request(request).await;
-            Ok((answer.map_err(ClientError::BrokenOff)?, driven))
-        };
-        let (answer, connection) = match timeout(self.timeout, opening).await {
-            Ok(opened) => opened?,
-            Err(_) => return Err(self.timed_out(self.timeout)),
-        };
-        if !answer.status().is_success() {
-            return Err(match whole(answer).await {
-                Ok(_) => ClientError::Answer("it is no stream".to_owned()),
-                Err(error) => error,
-            });
-        }
+        let opened = self.open(Method::GET, path, String::new()).await?;
+        let (answer, connection) = opened;
         let (path, silent) = (self.path.clone(), self.timed_out(SILENCE));
         let bytes = unfold((answer.into_body(), Some(silent)), |(body, silent)| {
             piece(body, silent)

@@ -12,7 +12,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::io::StreamReader;
 
-use super::exchange::whole;
 use super::{Client, ClientError};
 use crate::api::documents::{CaptureLine, CaptureRequest};
 
@@ -39,25 +38,8 @@ impl Client {
     pub async fn capture(&self, request: &CaptureRequest) -> Result<Capturing, ClientError> {
         let body = serde_json::to_string(request)
             .map_err(|error| ClientError::Answer(error.to_string()))?;
-        let begin = async {
-            let (mut sender, connection) = self.connect().await?;
-            let mut driven = JoinSet::new();
-            // How it ends, the reader of the body sees.
-            driven.spawn(async { drop(connection.await) });
-            let request = self.request(Method::POST, "/v1/capture", body)?;
-            let answer = sender.send_request(request).await;
-            Ok((answer.map_err(ClientError::BrokenOff)?, driven))
-        };
-        let (answer, connection) = match timeout(self.timeout, begin).await {
-            Ok(answered) => answered?,
-            Err(_) => return Err(self.timed_out(self.timeout)),
-        };
-        if !answer.status().is_success() {
-            return Err(match whole(answer).await {
-                Ok(_) => ClientError::Answer("it is no capture".to_owned()),
-                Err(error) => error,
-            });
-        }
+        let opened = self.open(Method::POST, "/v1/capture", body).await?;
+        let (answer, connection) = opened;
         Ok(Capturing {
             lines: StreamReader::new(pieces(answer.into_body())).lines(),
             path: self.path.clone(),
