@@ -8,7 +8,7 @@
 
 use anyhow::{Result, ensure};
 use stormbolt::lab;
-use stormbolt_common::counters::ClassCell;
+use stormbolt_common::counters::{ClassCell, Refusals};
 use stormbolt_common::limits::SLOTS_PER_CPU_SET;
 use stormbolt_control::units::Nanoseconds;
 
@@ -75,7 +75,7 @@ struct Subject {
     engine: Loaded,
     counters: Counters,
     /// By CPU and class.
-    cells: Vec<Vec<ClassCell>>,
+    cells: Vec<Vec<(ClassCell, Refusals)>>,
     /// CPU that ticks; the first one counts.
     last_cpu: usize,
     now: Nanoseconds,
@@ -91,7 +91,8 @@ impl Subject {
             case.name,
             counters.cpus()
         );
-        let of_cpu = vec![ClassCell::default(); usize::try_from(case.classes)?];
+        let of_class = (ClassCell::default(), Refusals::default());
+        let of_cpu = vec![of_class; usize::try_from(case.classes)?];
         Ok(Self {
             case,
             cells: vec![of_cpu; usize::try_from(counters.cpus())?],
@@ -150,7 +151,7 @@ impl Subject {
         let intervals_a_second = 1_000_000_000 / INTERVAL.0;
         let fair = CAPACITY / 8 / intervals_a_second / u64::from(self.case.classes) / cpus;
         for (cpu, cells) in (0..).zip(&mut self.cells) {
-            for (class, cell) in (0..).zip(cells.iter_mut()) {
+            for (class, (cell, refusals)) in (0..).zip(cells.iter_mut()) {
                 let noise = (u64::from(class) * 7_919 + self.ticks * 104_729) % 1_000;
                 add(
                     &mut cell.passed_packets,
@@ -158,8 +159,12 @@ impl Subject {
                     fair * noise / 1_000,
                 );
                 let dropped = fair * 2 * (noise * 31 % 1_000) / 1_000;
-                add(&mut cell.dropped_packets, &mut cell.dropped_bytes, dropped);
-                self.counters.set_cell(cpu, class, *cell)?;
+                add(
+                    &mut refusals.dropped_packets,
+                    &mut refusals.dropped_bytes,
+                    dropped,
+                );
+                self.counters.set_class(cpu, class, *cell, *refusals)?;
             }
             for slot in 0..SLOTS_PER_CPU_SET {
                 self.counters

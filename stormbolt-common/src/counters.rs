@@ -7,43 +7,37 @@ use crate::limits::{CellLayout, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use crate::outcome::{OUTCOME_SLOTS, Outcome};
 use crate::police::Terms;
 
-/// What one CPU knows and has done about one class on one interface.
+/// What one CPU knows and has passed of one class on one interface.
 ///
 /// Written without locks by that CPU only. The counters only grow, wrapping at 2^64, and outlive
 /// changes of policy. Lease and terms are the policer's (see [`crate::police`]) and lie here so that a
-/// packet that the lease pays for touches a single cache line per class, and a single page.
-#[repr(C, align(64))]
+/// packet that the lease pays for touches a single cache line per class, and a single page; what only
+/// refused packets need lies apart ([`Refusals`]), so that a hundred thousand classes take few of both.
+#[repr(C, align(32))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassCell {
     /// Packets within the class's rate.
     pub passed_packets: u64,
     /// Bytes within the class's rate, Ethernet header included, FCS excluded.
     pub passed_bytes: u64,
-    /// Packets dropped because the class was out of tokens.
-    pub dropped_packets: u64,
-    /// Bytes dropped because the class was out of tokens, counted as `passed_bytes`.
-    pub dropped_bytes: u64,
     /// What is left of this CPU's lease.
     pub lease: Lease,
     /// What a packet costs, and what becomes of one that is paid for.
     pub terms: Terms,
 }
 
-/// Tokens that one CPU has taken out of a class's bucket and not spent yet.
+/// Tokens that one CPU has taken out of a class's bucket, or borrowed from the interface's, and not spent yet.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lease {
-    /// Unspent credit in units of 2^-20 ns of the class's rate.
-    pub credit: u64,
-    /// Bytes that were borrowed from the interface's bucket and not spent. No loan is larger than what passes in
-    /// a few milliseconds.
-    pub borrowed: u32,
+    /// What it still pays for, in bytes of 2^-[`crate::police::CREDIT_FRACTION_BITS`]: up to 256 MiB, five
+    /// times what passes in the longest lease at 400 Gbit/s.
+    pub credit: u32,
     /// Which rates the cell's terms are a copy of ([`crate::policy::Active::in_force`]). Zero: none yet.
     pub epoch: u32,
 }
 
-/// What a CPU knows of packets of one class that it refused or passed ahead of the rate: of no interest to
-/// packets that the lease pays for.
+/// What a CPU knows of packets of one class that it refused: of no interest to packets that the lease pays for.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refusals {
@@ -52,10 +46,20 @@ pub struct Refusals {
     pub jiffy: u32,
     /// How many more packets of that jiffy are refused without another look at the clock.
     pub left: u32,
-    /// Packets that were marked instead of dropped, wrapping at 2^64.
+    /// Packets dropped because the class was out of tokens, wrapping at 2^64.
+    pub dropped_packets: u64,
+    /// Bytes dropped because the class was out of tokens, counted as [`ClassCell::passed_bytes`].
+    pub dropped_bytes: u64,
+}
+
+/// Packets of one class that one CPU has let pass though its rate did not pay for them, wrapping at 2^64.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AheadCounter {
+    /// All of them.
+    pub packets: u64,
+    /// Those that were marked (RFC 3168).
     pub marked_packets: u64,
-    /// Packets that passed ahead of the rate, the marked ones included, wrapping at 2^64.
-    pub ahead_packets: u64,
 }
 
 /// Packets and bytes that a rule matched on one CPU, or that ended in one outcome on one CPU.
@@ -68,8 +72,9 @@ pub struct PacketCounter {
     pub bytes: u64,
 }
 
-const _: () = assert!(size_of::<ClassCell>() == 64 && align_of::<ClassCell>() == 64);
-const _: () = assert!(size_of::<Lease>() == 16 && align_of::<Lease>() == 8);
+const _: () = assert!(size_of::<ClassCell>() == 32 && align_of::<ClassCell>() == 32);
+const _: () = assert!(size_of::<Lease>() == 8 && align_of::<Lease>() == 4);
+const _: () = assert!(size_of::<AheadCounter>() == 16 && align_of::<AheadCounter>() == 8);
 const _: () = assert!(size_of::<Refusals>() == 24 && align_of::<Refusals>() == 8);
 const _: () = assert!(size_of::<PacketCounter>() == 16 && align_of::<PacketCounter>() == 8);
 

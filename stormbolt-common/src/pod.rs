@@ -1,7 +1,7 @@
 //! Lets user space move the types through maps.
 
 use crate::classifier::Block;
-use crate::counters::{ClassCell, PacketCounter, Refusals};
+use crate::counters::{AheadCounter, ClassCell, PacketCounter, Refusals};
 use crate::explain::Explained;
 use crate::generator::{GeneratorSettings, GeneratorState};
 use crate::police::{ClassRate, InterfaceRate, SharedBucket};
@@ -18,6 +18,7 @@ macro_rules! pod {
 
 pod!(
     Active,
+    AheadCounter,
     Block,
     ClassCell,
     Refusals,

@@ -4,11 +4,23 @@
 //! A packet is paid for out of its class's bucket, or else out of the bucket of its interface, which
 //! holds what the interface's capacity has left beside all that has passed: the class *borrows* it.
 
-/// Fraction bits of a cost per byte and of a lease's credit: both count 2^-20 ns.
+/// Fraction bits of a cost per byte, which counts 2^-20 ns.
 ///
 /// At 400 Gbit/s a byte costs 0.02 ns, which 20 bits hold to 5 parts in 100,000; at 8 kbit/s it
 /// costs 1 ms, and 64 KiB of that still fit 64 bits.
 pub const COST_FRACTION_BITS: u32 = 20;
+
+/// Fraction bits of a lease's credit and of the least that a packet counts: sixteenths of bytes.
+///
+/// A lease is kept in bytes, not in time, so that a packet that it pays for needs no multiplication; what it is
+/// worth after a change of rate is for the policer to see to.
+pub const CREDIT_FRACTION_BITS: u32 = 4;
+
+/// The most that a packet can be made to count for: more than any frame has, 64 KiB.
+///
+/// A class whose limit on packets would take more has its rate written as that of packets which are so long:
+/// its frames are all shorter, so the number of packets alone counts.
+pub const MOST_OF_A_PACKET: u32 = 1 << (16 + CREDIT_FRACTION_BITS);
 
 /// Rate of one class on one interface, and where its packets are steered.
 ///
@@ -52,8 +64,8 @@ pub struct ClassRate {
     /// How far ahead of its rate the class passes TCP segments that come again because it dropped them,
     /// in µs. Zero: not at all.
     pub ahead_us: u32,
-    /// Least that a packet costs, in units of 2^-[`PACKET_COST_FRACTION_BITS`] ns.
-    pub packet_cost: u32,
+    /// Least that a packet counts, in bytes of 2^-[`CREDIT_FRACTION_BITS`], up to [`MOST_OF_A_PACKET`].
+    pub least: u32,
 }
 
 impl ClassRate {
@@ -73,7 +85,7 @@ impl ClassRate {
         reserve_ns: 0,
         failsafe_cost_per_byte: 0,
         ahead_us: 0,
-        packet_cost: 0,
+        least: 0,
     };
 }
 
@@ -82,13 +94,11 @@ impl ClassRate {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// [`ClassRate::cost_per_byte`].
-    pub cost_per_byte: u64,
-    /// [`ClassRate::packet_cost`].
-    pub packet_cost: u32,
+    /// [`ClassRate::least`].
+    pub least: u32,
     /// [`ClassRate::cpu_set`].
     pub cpu_set: u8,
-    /// [`ClassRate::treatment`], and [`PER_SOURCE`].
+    /// [`ClassRate::treatment`], and [`PER_SOURCE`] and [`UNLIMITED`].
     pub treatment: u8,
     /// [`ClassRate::dscp`].
     pub dscp: u8,
@@ -105,20 +115,20 @@ impl ClassRate {
         } else {
             PER_SOURCE
         };
+        let unlimited = if self.cost_per_byte == 0 {
+            UNLIMITED
+        } else {
+            0
+        };
         Terms {
-            cost_per_byte: self.cost_per_byte,
-            packet_cost: self.packet_cost,
+            least: self.least,
             cpu_set: self.cpu_set,
-            treatment: self.treatment | per_source,
+            treatment: self.treatment | per_source | unlimited,
             dscp: self.dscp,
             overhead: self.overhead,
         }
     }
 }
-
-/// Fraction bits of [`ClassRate::packet_cost`]: 10 million packets/s are held to one in a thousand, and
-/// four packets/s still fit.
-pub const PACKET_COST_FRACTION_BITS: u32 = 4;
 
 /// Bit of [`ClassRate::treatment`]: packets that could be dropped are marked instead, where their senders
 /// understand that (RFC 3168).
@@ -129,6 +139,8 @@ pub const REWRITE_DSCP: u8 = 2;
 pub const SHADOW: u8 = 4;
 /// Bit of [`Terms::treatment`]: each source is held to something ([`ClassRate::source_limit`]).
 pub const PER_SOURCE: u8 = 8;
+/// Bit of [`Terms::treatment`]: no packet has to be paid for ([`ClassRate::cost_per_byte`]).
+pub const UNLIMITED: u8 = 16;
 
 /// In [`ClassRate::reserve_ns`]: the class passes what its own bucket pays for and no more.
 pub const NO_BORROWING: u64 = u64::MAX;
@@ -178,6 +190,6 @@ pub struct SharedBucket {
 }
 
 const _: () = assert!(size_of::<ClassRate>() == 64 && align_of::<ClassRate>() == 8);
-const _: () = assert!(size_of::<Terms>() == 16 && align_of::<Terms>() == 8);
+const _: () = assert!(size_of::<Terms>() == 8 && align_of::<Terms>() == 4);
 const _: () = assert!(size_of::<InterfaceRate>() == 24 && align_of::<InterfaceRate>() == 8);
 const _: () = assert!(size_of::<SharedBucket>() == 64 && align_of::<SharedBucket>() == 64);

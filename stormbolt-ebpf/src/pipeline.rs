@@ -8,12 +8,12 @@ use stormbolt_common::police::{PER_SOURCE, REWRITE_DSCP, SHADOW, Terms};
 use stormbolt_common::policy::{PolicyHeader, VERDICT_DROP, VERDICT_PASS, VERDICT_SHADOW_DROP};
 
 use crate::classify::{Arrival, classify, classify_flow, fill};
-use crate::count::count;
+use crate::count::{count_dropped, count_passed};
 use crate::packet::{Frame, PacketBytes};
 use crate::parse::{ParseError, parse_plain_ipv4, parse_plain_ipv6, parse_values};
 use crate::police::{
-    Ahead, Clock as _, Held, Source, SourceVerdict, claim, low_half, note_offender, pass_ahead,
-    police, police_source, policed_bytes, source_time, spend,
+    Ahead, Clock as _, Held, Source, SourceVerdict, carry_over, claim, longest_lease, low_half,
+    note_offender, pass_ahead, police, police_source, policed_bytes, source_time, spend,
 };
 use crate::rewrite::{mark_congestion, set_dscp};
 use crate::steer::{Steered, steer};
@@ -199,7 +199,7 @@ fn in_class<F: Frame + ?Sized, T: Tables>(
     let policed = policed_bytes(&terms, bytes);
     let is_usual = held.lease.epoch == epoch && terms.treatment & PER_SOURCE == 0;
     if is_usual && spend(&terms, &mut held.lease, policed) {
-        count(held, true, bytes);
+        count_passed(held, bytes);
     } else {
         terms = match in_full(frame, tables, cell, arrival) {
             Ok(terms) => terms,
@@ -227,7 +227,7 @@ fn in_full<F: Frame + ?Sized, T: Tables>(
     cell: u32,
     arrival: Arrival,
 ) -> Result<Terms, Outcome> {
-    let terms = terms_in_force(tables, cell).ok_or(Outcome::Unconfigured)?;
+    let terms = terms_in_force(tables, cell, arrival.interface).ok_or(Outcome::Unconfigured)?;
     let bytes = u64::from(arrival.length);
     let policed = policed_bytes(&terms, bytes);
     let within = if terms.treatment & PER_SOURCE == 0 {
@@ -253,13 +253,23 @@ fn in_full<F: Frame + ?Sized, T: Tables>(
 
 /// The terms of the class in `cell`; this CPU has a copy of them then.
 #[inline(always)]
-fn terms_in_force<T: Tables>(tables: &mut T, cell: u32) -> Option<Terms> {
-    let terms = tables.rate(cell)?.terms();
+fn terms_in_force<T: Tables>(tables: &mut T, cell: u32, interface: u32) -> Option<Terms> {
     let epoch = tables.epoch();
     let held = tables.class(cell)?;
-    held.terms = terms;
-    held.lease.epoch = epoch;
-    Some(terms)
+    if held.lease.epoch == epoch {
+        return Some(held.terms);
+    }
+    let no_flow = 0;
+    let ToPay {
+        rate,
+        cell: held,
+        buckets,
+        ..
+    } = tables.class_to_pay(cell, interface, no_flow)?;
+    held.terms = rate.terms();
+    let longest = longest_lease(rate, buckets.interface);
+    carry_over(&mut held.lease, epoch, longest);
+    Some(held.terms)
 }
 
 /// Whether the source of the packet in the lanes may have this packet of the class in `cell`. Counts it if
@@ -273,10 +283,7 @@ fn within_source_limit<T: Tables>(
     let number = u32::from(tables.rate(cell)?.source_limit).checked_sub(1)?;
     let jiffies = tables.clock().jiffy();
     let now = source_time(jiffies, tables.tick_ns());
-    let odd = {
-        let counted = tables.class(cell)?;
-        counted.passed_packets.wrapping_add(counted.dropped_packets)
-    };
+    let odd = tables.class(cell)?.passed_packets;
     let (source, verdict) = {
         let limit = tables.source_limit(number)?;
         let source = Source::in_lanes(tables, limit, cell, tables.hash_seed());
@@ -317,6 +324,7 @@ fn pay<F: Frame + ?Sized, T: Tables>(
         rate,
         cell,
         refusals,
+        ahead,
         buckets,
         dropped,
     } = tables.class_to_pay(cell, arrival.interface, claim.flow)?;
@@ -328,15 +336,7 @@ fn pay<F: Frame + ?Sized, T: Tables>(
         Ok(()) => true,
         Err(refusal) => {
             let asked = (claim, refusal);
-            match pass_ahead(
-                rate,
-                held.refusals,
-                &buckets,
-                dropped,
-                &clock,
-                asked,
-                policed,
-            ) {
+            match pass_ahead(rate, ahead, &buckets, dropped, &clock, asked, policed) {
                 Ahead::Refused => false,
                 Ahead::Passed => true,
                 Ahead::Marked => {
@@ -346,7 +346,12 @@ fn pay<F: Frame + ?Sized, T: Tables>(
             }
         }
     };
-    count(cell, passes, u64::from(arrival.length));
+    let bytes = u64::from(arrival.length);
+    if passes {
+        count_passed(cell, bytes);
+    } else {
+        count_dropped(refusals, bytes);
+    }
     Some(passes)
 }
 

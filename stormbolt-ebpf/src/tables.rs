@@ -1,7 +1,7 @@
 //! What the stages see of the maps.
 
 use stormbolt_common::classifier::Block;
-use stormbolt_common::counters::{ClassCell, Refusals};
+use stormbolt_common::counters::{AheadCounter, ClassCell, Refusals};
 use stormbolt_common::dropped::DroppedLine;
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::outcome::Outcome;
@@ -50,6 +50,8 @@ pub struct ToPay<'a, B> {
     pub cell: &'a mut ClassCell,
     /// What was refused.
     pub refusals: &'a mut Refusals,
+    /// What passed ahead of the rate.
+    pub ahead: &'a mut AheadCounter,
     /// The buckets.
     pub buckets: Buckets<'a, B>,
     /// What this CPU remembers of dropped segments.

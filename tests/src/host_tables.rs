@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use stormbolt::datapath::PolicyTables;
 use stormbolt_common::classifier::{Block, Lanes};
-use stormbolt_common::counters::{ClassCell, PacketCounter, Refusals};
+use stormbolt_common::counters::{AheadCounter, ClassCell, PacketCounter, Refusals};
 use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::limits::{MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
@@ -81,6 +81,7 @@ impl Bucket for HostBucket {
 struct HostCell {
     counters: ClassCell,
     refusals: Refusals,
+    ahead: AheadCounter,
     own: HostBucket,
     ceil: HostBucket,
     sources: SourceCounters,
@@ -231,8 +232,8 @@ impl HostTables {
             .map_or_else(CellCounters::default, |cell| CellCounters {
                 passed_packets: cell.counters.passed_packets,
                 passed_bytes: cell.counters.passed_bytes,
-                dropped_packets: cell.counters.dropped_packets,
-                dropped_bytes: cell.counters.dropped_bytes,
+                dropped_packets: cell.refusals.dropped_packets,
+                dropped_bytes: cell.refusals.dropped_bytes,
             })
     }
 }
@@ -349,6 +350,7 @@ impl Tables for HostTables {
             rate: given.map_or(&ClassRate::UNLIMITED, |(_, rate)| rate),
             cell: &mut held.counters,
             refusals: &mut held.refusals,
+            ahead: &mut held.ahead,
             buckets,
             dropped: self.dropped.entry(flow % DROPPED_LINES).or_default(),
         })

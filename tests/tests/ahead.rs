@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use stormbolt_common::dropped::DroppedLine;
 use stormbolt_common::police::{COST_FRACTION_BITS, ClassRate, InterfaceRate, MARK_CONGESTION};
 use stormbolt_ebpf::police::{
-    Ahead, Buckets, Claim, Known, note_dropped, note_passed, pass_ahead, police, recall,
+    Ahead, Buckets, Claim, Held, Known, note_dropped, note_passed, pass_ahead, police, recall,
 };
 use stormbolt_tests::host_tables::{HostBucket, HostClock};
 use stormbolt_tests::policer::OnCpu;
@@ -76,13 +76,18 @@ impl Class {
             interface: &InterfaceRate::LENDS_NOTHING,
             silent_from_ns: u64::MAX,
         };
-        let (rate, mut held) = (&self.rate, self.on_cpu.held());
+        let OnCpu {
+            lease,
+            refusals,
+            ahead,
+        } = &mut self.on_cpu;
+        let (rate, mut held) = (&self.rate, Held { lease, refusals });
         match police(rate, &mut held, &buckets, &clock, bytes) {
             Ok(()) => Ahead::Passed,
             Err(refusal) => {
                 let asked = (claim, refusal);
                 let line = &mut self.line;
-                pass_ahead(rate, held.refusals, &buckets, line, &clock, asked, bytes)
+                pass_ahead(rate, ahead, &buckets, line, &clock, asked, bytes)
             }
         }
     }
@@ -112,7 +117,7 @@ fn what_was_dropped_passes_when_it_comes_again_and_other_flows_do_not() {
         "20 ms of a byte a microsecond: {first}"
     );
     assert_eq!(class.packet(0, data(first), 1000), Ahead::Passed);
-    assert_eq!(class.on_cpu.refusals.ahead_packets, 1);
+    assert_eq!(class.on_cpu.ahead.packets, 1);
     let other_flow = Claim {
         flow: FLOW + 1,
         ..data(first)
@@ -241,7 +246,7 @@ fn packets_are_marked_where_their_senders_understand_it() {
     let later = at + 500_000;
     class.on_cpu.refusals.left = 0;
     assert_eq!(class.packet(later, capable, 1000), Ahead::Marked);
-    assert_eq!(class.on_cpu.refusals.marked_packets, 1);
+    assert_eq!(class.on_cpu.ahead.marked_packets, 1);
     class.rate.treatment = 0;
     class.on_cpu.refusals.left = 0;
     assert_eq!(class.packet(later, capable, 1000), Ahead::Refused);

@@ -1,15 +1,15 @@
 //! The policer against its promise, with a clock of ours and any number of CPUs on one bucket, on an interface that
 //! lends nothing.
 //!
-//! All sums are in the policer's unit, 2^-20 ns of time at the rate in force, in which the rate is
-//! one for one by definition, whatever it changes to.
+//! All sums are in 2^-20 ns of time at the rate in force, in which the rate is one for one by definition, whatever it
+//! changes to. Leases are kept in bytes, so what is left of one is worth something else at another rate.
 #![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
-use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate};
+use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, CREDIT_FRACTION_BITS, ClassRate};
 use stormbolt_control::decide::class_rate;
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use stormbolt_ebpf::police::Bucket;
@@ -23,6 +23,8 @@ const TICKS: [u64; 4] = [100, 250, 300, 1000];
 /// One class on one interface, on many CPUs.
 struct Machine {
     rate: ClassRate,
+    /// Goes up with each change of the rate.
+    epoch: u32,
     bucket: HostBucket,
     on_cpus: Vec<OnCpu>,
     now_ns: u64,
@@ -35,6 +37,7 @@ impl Machine {
     fn new(rate: ClassRate, cpus: usize, ticks_per_second: u64) -> Self {
         Self {
             rate,
+            epoch: 0,
             bucket: HostBucket::default(),
             on_cpus: vec![OnCpu::default(); cpus],
             now_ns: START_NS,
@@ -45,6 +48,7 @@ impl Machine {
 
     fn offer(&mut self, cpu: usize, bytes: u64) -> bool {
         let clock = HostClock::at(self.now_ns, self.ticks_per_second);
+        self.on_cpus[cpu].learn(&self.rate, self.epoch);
         let passes = police(
             &self.rate,
             &mut self.on_cpus[cpu],
@@ -58,13 +62,24 @@ impl Machine {
         passes
     }
 
-    /// Tokens that were taken out of the bucket and not spent.
+    /// Tokens that were taken out of the bucket and not spent, and may be.
     fn held(&self) -> u128 {
-        self.on_cpus
-            .iter()
-            .map(|one| u128::from(one.lease.credit))
-            .sum()
+        let held = self.on_cpus.iter().map(|one| one.may_pass(&self.rate));
+        held.map(|credit| worth(credit, &self.rate)).sum()
     }
+
+    /// Puts another rate into force, and returns by how much what CPUs hold is worth more then.
+    fn change(&mut self, rate: ClassRate) -> i128 {
+        let before = self.held();
+        self.rate = rate;
+        self.epoch += 1;
+        signed(self.held()) - signed(before)
+    }
+}
+
+/// What credit of a lease is worth at a rate.
+fn worth(credit: u64, rate: &ClassRate) -> u128 {
+    (u128::from(credit) * u128::from(rate.cost_per_byte)) >> CREDIT_FRACTION_BITS
 }
 
 fn units(ns: u64) -> u128 {
@@ -142,7 +157,7 @@ proptest! {
         let mut tightest = i128::MAX;
         for event in events {
             if let Some(rate) = event.rate {
-                machine.rate = rates[rate];
+                tightest = tightest.saturating_add(machine.change(rates[rate]));
             }
             let cost_ns = (event.bytes * machine.rate.cost_per_byte) >> COST_FRACTION_BITS;
             // In two steps, or the slowest rates overflow.
@@ -155,7 +170,9 @@ proptest! {
                 let allowed = tightest + signed(units(machine.now_ns));
                 prop_assert!(signed(machine.spent) <= allowed, "{} of {allowed}", machine.spent);
             }
-            prop_assert!(machine.on_cpus.iter().all(|one| u128::from(one.lease.credit) <= units(lease.into())));
+            let held = machine.on_cpus.iter().map(|one| one.may_pass(&machine.rate));
+            let mut held = held.map(|credit| worth(credit, &machine.rate));
+            prop_assert!(held.all(|held| held <= units(lease.into())));
         }
     }
 
@@ -321,11 +338,53 @@ fn a_lease_is_not_given_twice_when_another_cpu_gets_in_between() {
             left.set(interruptions);
         }
         let others = others.borrow();
-        let taken = spent + others.spent + u128::from(lease.lease.credit) + others.held();
+        let held = worth(lease.lease.credit.into(), &rate) + others.held();
+        let taken = spent + others.spent + held;
         // The clock stands, so both together share one full bucket, and leave less than a packet.
         assert!(taken <= units(rate.burst_ns), "{interruptions}: {taken}");
         assert!(taken + 9000 * u128::from(rate.cost_per_byte) >= units(rate.burst_ns));
     }
+}
+
+#[test]
+fn long_packets_of_a_slow_class_pass_beside_short_ones() {
+    // 250 bytes of burst, and short packets that leave nine tenths of the rate.
+    let rate = class_rate(BitsPerSecond(100_000), Nanoseconds::from_millis(20), 1);
+    let mut machine = Machine::new(rate, 1, 250);
+    let mut passed = 0;
+    for number in 0..1_000 {
+        machine.now_ns += 10_000_000;
+        machine.offer(0, 12);
+        if number % 20 == 0 {
+            passed += u32::from(machine.offer(0, 1514));
+        }
+    }
+    // A long one every 200 ms, which takes 121 of them.
+    assert_eq!(passed, 50);
+}
+
+#[test]
+fn what_was_taken_at_a_high_rate_does_not_pass_at_a_low_one() {
+    let burst = Nanoseconds::from_millis(20);
+    let [high, low] =
+        [100_000_000_000, 1_000_000].map(|bits| class_rate(BitsPerSecond(bits), burst, 2));
+    let mut machine = Machine::new(high, 2, 250);
+    assert!(machine.offer(0, 1514) && machine.offer(1, 1514));
+    let held = machine.on_cpus.iter().map(|one| one.lease.credit);
+    assert!(
+        held.min() > Some(10_000_000 << CREDIT_FRACTION_BITS),
+        "a millisecond each"
+    );
+    machine.change(low);
+    // A millisecond at the low rate is less than a frame, so both CPUs have to ask the bucket.
+    let mut passed = 0;
+    for number in 0..1_000 {
+        machine.now_ns += 1_000_000;
+        passed += u64::from(machine.offer(number % 2, 1514)) * 1514;
+    }
+    let second_and_burst = (1_000_000_000 + low.burst_ns) / 8_000;
+    assert!(passed <= second_and_burst, "{passed} of {second_and_burst}");
+    assert!(passed >= 1_000_000 / 8 - 2 * 1514, "{passed}");
 }
 
 #[test]
@@ -347,7 +406,7 @@ fn threads_on_one_bucket_pass_no_more_than_the_burst_and_the_time() {
                 spent += 1514 * u128::from(rate.cost_per_byte);
             }
         }
-        spent + u128::from(lease.lease.credit)
+        spent + worth(lease.lease.credit.into(), &rate)
     };
     let taken: u128 = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(run)).collect();

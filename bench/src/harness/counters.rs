@@ -4,10 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use aya::Pod;
 use aya::maps::{Array, Map, MapData, MapInfo};
 use aya::programs::loaded_programs;
-use stormbolt_common::counters::ClassCell;
+use stormbolt_common::counters::{ClassCell, Refusals};
 
 /// The maps, by the names that the kernel keeps.
 const CLASS_CELLS: &str = "CLASS_CELLS";
+const REFUSALS: &str = "REFUSALS";
 const SLOT_PACKETS: &str = "SLOT_PACKETS";
 
 /// What classes and slots have counted, CPU by CPU.
@@ -17,6 +18,7 @@ const SLOT_PACKETS: &str = "SLOT_PACKETS";
 pub struct Counters {
     cpus: u32,
     cells: Array<MapData, ClassCell>,
+    refusals: Array<MapData, Refusals>,
     slots: Array<MapData, u64>,
 }
 
@@ -26,6 +28,7 @@ impl Counters {
         Ok(Self {
             cpus,
             cells: table(program, CLASS_CELLS)?,
+            refusals: table(program, REFUSALS)?,
             slots: table(program, SLOT_PACKETS)?,
         })
     }
@@ -39,9 +42,16 @@ impl Counters {
     ///
     /// # Errors
     /// There is no such class or CPU.
-    pub fn set_cell(&mut self, cpu: u32, class: u32, cell: ClassCell) -> Result<()> {
+    pub fn set_class(
+        &mut self,
+        cpu: u32,
+        class: u32,
+        cell: ClassCell,
+        refusals: Refusals,
+    ) -> Result<()> {
         let index = self.index(self.cells.len(), cpu, class)?;
-        Ok(self.cells.set(index, cell, 0)?)
+        self.cells.set(index, cell, 0)?;
+        Ok(self.refusals.set(index, refusals, 0)?)
     }
 
     /// Writes the packets that `cpu` has counted of slot number `slot`.

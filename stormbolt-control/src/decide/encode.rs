@@ -20,7 +20,8 @@ const MAX_LEASE_NS: u64 = 1_000_000;
 /// Writes a rate as the policer reads it. Where the class is steered is left for the caller to set.
 ///
 /// The bucket is never shallower than two full frames, or a slow class (20 ms at 100 kbit/s are 250
-/// bytes) could not pass a single packet and TCP's pairs of segments would never both arrive.
+/// bytes) could not pass a single packet and TCP's pairs of segments would never both arrive. Room that is made only for
+/// the packet that asks would not do: shorter packets in between would keep the bucket from ever filling that far.
 ///
 /// All `cpus` together hold at most a quarter of the bucket in leases, so that a CPU that comes
 /// last still finds most of it. Below 1 µs a lease would cost more than it saves; above 1 ms a CPU

@@ -1,7 +1,8 @@
 //! What a class does with its packets, in the form that the policer reads.
 
 use stormbolt_common::police::{
-    ClassRate, MARK_CONGESTION, NO_BORROWING, PACKET_COST_FRACTION_BITS, REWRITE_DSCP, SHADOW,
+    BLOCKED, COST_FRACTION_BITS, CREDIT_FRACTION_BITS, ClassRate, MARK_CONGESTION,
+    MOST_OF_A_PACKET, NO_BORROWING, REWRITE_DSCP, SHADOW,
 };
 
 use crate::policy::{Class, Interface};
@@ -24,12 +25,29 @@ pub fn write_treatment(class: &Class, interface: &Interface, shadow: bool, rate:
     rate.ahead_us = u32::try_from(ahead_us).unwrap_or(u32::MAX);
     if let Some(packets) = treatment.packet_rate {
         let packets = u64::from(packets.max(1));
-        let cost = (SECOND_NS << PACKET_COST_FRACTION_BITS).div_ceil(packets);
-        rate.packet_cost = u32::try_from(cost).unwrap_or(u32::MAX);
+        write_least(packets, rate);
         // Two packets fit, as two full frames do.
         rate.burst_ns = rate.burst_ns.max(2 * SECOND_NS.div_ceil(packets));
         rate.reserve_ns = NO_BORROWING;
     }
+}
+
+/// Lets each packet take as much of the rate as so many in a second may.
+fn write_least(packets: u64, rate: &mut ClassRate) {
+    let packet = u128::from(SECOND_NS) << (COST_FRACTION_BITS + CREDIT_FRACTION_BITS);
+    let packet = packet.div_ceil(u128::from(packets));
+    if matches!(rate.cost_per_byte, 0 | BLOCKED) {
+        return;
+    }
+    let least = packet.div_ceil(u128::from(rate.cost_per_byte));
+    rate.least = match u32::try_from(least) {
+        Ok(least) if least < MOST_OF_A_PACKET => least,
+        _ => {
+            let cost_per_byte = packet.div_ceil(u128::from(MOST_OF_A_PACKET));
+            rate.cost_per_byte = u64::try_from(cost_per_byte).unwrap_or(BLOCKED);
+            MOST_OF_A_PACKET
+        }
+    };
 }
 
 #[cfg(test)]
@@ -37,16 +55,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::decide::class_rate;
     use crate::policy::{AttachMode, Treatment};
     use crate::units::{BitsPerSecond, Nanoseconds};
 
+    const BURST: Nanoseconds = Nanoseconds::from_millis(20);
+
     fn written(treatment: Treatment, overhead: i8) -> ClassRate {
+        let before = ClassRate {
+            burst_ns: BURST.0,
+            ..ClassRate::default()
+        };
+        written_into(before, treatment, overhead)
+    }
+
+    fn written_into(mut rate: ClassRate, treatment: Treatment, overhead: i8) -> ClassRate {
         let class = Class {
             name: String::new(),
             priority: 0,
             rate: BitsPerSecond(0),
             ceil: None,
-            burst: Nanoseconds::from_millis(20),
+            burst: BURST,
             weight: 1,
             group: None,
             per_source: None,
@@ -59,10 +88,6 @@ mod tests {
             mode: AttachMode::Auto,
             overhead,
             adaptive: None,
-        };
-        let mut rate = ClassRate {
-            burst_ns: class.burst.0,
-            ..ClassRate::default()
         };
         write_treatment(&class, &interface, false, &mut rate);
         rate
@@ -94,16 +119,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packets_are_held_to_their_number(packets in 4..10_000_000_u32) {
+        fn packets_are_held_to_their_number(
+            packets in 4..10_000_000_u32,
+            bits_per_second in 100_000..400_000_000_000_u64,
+        ) {
             let limited = Treatment { packet_rate: Some(packets), ..Treatment::default() };
-            let rate = written(limited, 0);
+            let before = class_rate(BitsPerSecond(bits_per_second), Nanoseconds(0), 1);
+            let rate = written_into(before, limited, 0);
+            let packet = u128::from(rate.least) * u128::from(rate.cost_per_byte);
             // What a second's worth of packets costs, which should be one second.
-            let second = u128::from(SECOND_NS) << PACKET_COST_FRACTION_BITS;
-            let spent = u128::from(rate.packet_cost) * u128::from(packets);
-            prop_assert!(spent >= second && (spent - second) * 1_000 <= second);
-            prop_assert!(u128::from(rate.burst_ns) << PACKET_COST_FRACTION_BITS
-                >= 2 * u128::from(rate.packet_cost) - 2);
+            let second = u128::from(SECOND_NS) << (COST_FRACTION_BITS + CREDIT_FRACTION_BITS);
+            let spent = packet * u128::from(packets);
+            // Whoever sends more packets than fit the rate, of less than 62 bytes, is held to the rate.
+            prop_assume!(rate.least >= 62 << CREDIT_FRACTION_BITS);
+            prop_assert!(spent >= second && (spent - second) * 900 <= second, "{rate:?}");
+            prop_assert!(u128::from(rate.burst_ns) << (COST_FRACTION_BITS + CREDIT_FRACTION_BITS)
+                >= 2 * packet - packet / 500);
             prop_assert_eq!(rate.reserve_ns, NO_BORROWING);
+            // Long frames cost their bytes' time still, where they take longer than a packet may.
+            prop_assert!(rate.cost_per_byte == before.cost_per_byte || rate.least == MOST_OF_A_PACKET);
         }
     }
 }

@@ -6,7 +6,9 @@
 use aya_ebpf::btf_maps::{Array, ArrayOfMaps, CpuMap, ProgramArray, RingBuf};
 use aya_ebpf::macros::btf_map;
 use stormbolt_common::classifier::{BLOCKS_PLACEHOLDER, Block, Lanes};
-use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter, Refusals};
+use stormbolt_common::counters::{
+    AheadCounter, ClassCell, OUTCOMES_PER_CPU, PacketCounter, Refusals,
+};
 use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::FlowLine;
@@ -153,6 +155,10 @@ pub(super) static CLASS_CELLS: Array<ClassCell, CELLS, MMAPABLE> = Array::new();
 /// What was refused of the classes, CPU by CPU.
 #[btf_map]
 pub(super) static REFUSALS: Array<Refusals, CELLS, MMAPABLE> = Array::new();
+
+/// What passed ahead of the rates of the classes, CPU by CPU.
+#[btf_map]
+pub(super) static AHEAD: Array<AheadCounter, CELLS, MMAPABLE> = Array::new();
 
 /// Rule counters, CPU by CPU.
 #[btf_map]

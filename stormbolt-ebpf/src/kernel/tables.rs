@@ -228,6 +228,7 @@ impl Tables for MapTables {
         let dropped = maps::DROPPED.get_ptr_mut(dropped_line_index(self.cpu, flow))?;
         let index = cell_index(cell_layout(), self.cpu, cell);
         let refusals = maps::REFUSALS.get_ptr_mut(index)?;
+        let ahead = maps::AHEAD.get_ptr_mut(index)?;
         let held = maps::CLASS_CELLS.get_ptr_mut(index)?;
         let rate = maps::RATES.get(rate_index(cell_layout(), self.slot(), cell))?;
         let interface = interface % MAX_INTERFACES;
@@ -253,6 +254,8 @@ impl Tables for MapTables {
             cell: unsafe { &mut *held },
             // SAFETY: as above.
             refusals: unsafe { &mut *refusals },
+            // SAFETY: as above.
+            ahead: unsafe { &mut *ahead },
             buckets,
             // SAFETY: as above.
             dropped: unsafe { &mut *dropped },

@@ -23,14 +23,14 @@
 //!
 //! The long-run rate is exact. `docs/decisions/0015-tcp-through-a-policer.md` has what was measured.
 
-use stormbolt_common::counters::Refusals;
+use stormbolt_common::counters::AheadCounter;
 use stormbolt_common::dropped::{DroppedLine, MOST_OWED};
-use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, MARK_CONGESTION};
+use stormbolt_common::police::{BLOCKED, ClassRate, MARK_CONGESTION};
 
+use super::Clock;
 use super::bucket::{Bucket, earlier, later, take_ahead};
 use super::dropped::{Known, note_dropped, note_owed, note_passed, note_pause_over, owes, recall};
-use super::renew::{Buckets, Refusal, charge_others, depth_for};
-use super::{Clock, cost_of};
+use super::renew::{Buckets, Refusal, charge_others, depth_for, time_at};
 
 /// The part of [`ClassRate::ahead_us`] that packets may use of which nothing is known but what they say. With
 /// an eighth, CUBIC at 1 Gbit/s kept being marked until its window was too small for the rate.
@@ -79,7 +79,7 @@ pub enum Ahead {
 #[inline(always)]
 pub fn pass_ahead<C: Clock, B: Bucket>(
     rate: &ClassRate,
-    refusals: &mut Refusals,
+    counter: &mut AheadCounter,
     buckets: &Buckets<'_, B>,
     dropped: &mut DroppedLine,
     clock: &C,
@@ -118,7 +118,7 @@ pub fn pass_ahead<C: Clock, B: Bucket>(
         }
         return Ahead::Refused;
     }
-    refusals.ahead_packets = refusals.ahead_packets.wrapping_add(1);
+    counter.packets = counter.packets.wrapping_add(1);
     if known == Known::Again {
         note_passed(dropped, claim.flow, claim.sequence);
     }
@@ -126,7 +126,7 @@ pub fn pass_ahead<C: Clock, B: Bucket>(
         note_pause_over(dropped, claim.flow, jiffy);
     }
     if marks && may_mark(known, claim.sequence) {
-        refusals.marked_packets = refusals.marked_packets.wrapping_add(1);
+        counter.marked_packets = counter.marked_packets.wrapping_add(1);
         return Ahead::Marked;
     }
     Ahead::Passed
@@ -156,7 +156,7 @@ fn pay_as_known<B: Bucket>(
     if !pay_ahead(rate, buckets, now, within_ns, bytes) {
         return false;
     }
-    let cost_ns = cost_of(&rate.terms(), bytes) >> COST_FRACTION_BITS;
+    let cost_ns = time_at(rate, bytes);
     // Rounded up as often as the fraction is large: a fast class's packets cost far less than the unit.
     let more = (OWED_TIMES * cost_ns + (drawn << (OWED_BITS - 16))) >> OWED_BITS;
     let owed = earlier(u64::from(owed) + more, u64::from(MOST_OWED));
@@ -198,7 +198,7 @@ fn pay_ahead<B: Bucket>(
     if now >= buckets.silent_from_ns {
         return false;
     }
-    let needed_ns = (cost_of(&rate.terms(), bytes) >> COST_FRACTION_BITS) + 1;
+    let needed_ns = time_at(rate, bytes) + 1;
     let depth_ns = depth_for(rate, needed_ns);
     // A packet that takes longer than that passes when the bucket owes nothing.
     let limit_ns = later(within_ns, needed_ns);

@@ -19,6 +19,7 @@
 mod ahead;
 mod bucket;
 pub mod claim;
+mod credit;
 mod dropped;
 mod offenders;
 mod renew;
@@ -26,6 +27,7 @@ mod source;
 
 pub use ahead::{Ahead, Claim, pass_ahead};
 pub use bucket::Bucket;
+pub use credit::{credit_of, longest_lease, time_of};
 pub use dropped::{Known, note_dropped, note_passed, recall};
 pub use renew::{Buckets, MIN_BURST_FOR_UNSEEN_REFUSAL_NS, REFUSALS_PER_LOOK, Refusal, renew};
 
@@ -33,9 +35,9 @@ pub use offenders::note_offender;
 pub use source::{Source, SourceVerdict, SourceWord, police_source, source_time};
 
 use stormbolt_common::counters::{Lease, Refusals};
-use stormbolt_common::police::{
-    BLOCKED, COST_FRACTION_BITS, ClassRate, PACKET_COST_FRACTION_BITS, Terms,
-};
+use stormbolt_common::police::{CREDIT_FRACTION_BITS, ClassRate, Terms, UNLIMITED};
+
+use bucket::earlier;
 
 /// Time in the kernel.
 pub trait Clock {
@@ -74,12 +76,19 @@ pub fn policed_bytes(terms: &Terms, frame_bytes: u64) -> u64 {
     if bytes > frame_bytes + 127 { 1 } else { bytes }
 }
 
-/// What a packet costs at the class's rate, in 2^-20 ns.
+/// What a packet takes out of a lease ([`Lease::credit`]).
 #[inline(always)]
 pub fn cost_of(terms: &Terms, bytes: u64) -> u64 {
-    let by_bytes = bytes.wrapping_mul(terms.cost_per_byte);
-    let least = u64::from(terms.packet_cost) << (COST_FRACTION_BITS - PACKET_COST_FRACTION_BITS);
+    let (by_bytes, least) = (bytes << CREDIT_FRACTION_BITS, u64::from(terms.least));
     if by_bytes > least { by_bytes } else { least }
+}
+
+/// Takes a lease over to other rates, at which a CPU takes `longest` at most ([`longest_lease`]): what is more than
+/// that was taken at a higher rate, and would pass at this one for far too long.
+#[inline(always)]
+pub fn carry_over(lease: &mut Lease, epoch: u32, longest: u64) {
+    lease.epoch = epoch;
+    lease.credit = low_half(earlier(lease.credit.into(), longest));
 }
 
 /// Whether a packet of `bytes` bytes is within the class's rate or within what it may borrow. Spends what it
@@ -105,20 +114,13 @@ pub fn police<C: Clock, B: Bucket>(
 /// whether the packet is within the rate.
 #[inline(always)]
 pub fn spend(terms: &Terms, lease: &mut Lease, bytes: u64) -> bool {
-    if terms.cost_per_byte == 0 {
+    if terms.treatment & UNLIMITED != 0 {
         return true;
     }
-    if terms.cost_per_byte != BLOCKED {
-        let cost = cost_of(terms, bytes);
-        if lease.credit >= cost {
-            lease.credit -= cost;
-            return true;
-        }
+    let (credit, cost) = (u64::from(lease.credit), cost_of(terms, bytes));
+    if credit < cost {
+        return false;
     }
-    let borrowed = u64::from(lease.borrowed);
-    if borrowed >= bytes {
-        lease.borrowed = low_half(borrowed - bytes);
-        return true;
-    }
-    false
+    lease.credit = low_half(credit - cost);
+    true
 }

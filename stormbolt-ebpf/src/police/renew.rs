@@ -5,10 +5,11 @@
 
 use stormbolt_common::counters::Lease;
 use stormbolt_common::police::{
-    BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate, NO_BORROWING,
+    BLOCKED, CREDIT_FRACTION_BITS, ClassRate, InterfaceRate, NO_BORROWING,
 };
 
 use super::bucket::{Bucket, Wish, available, charge, earlier, later, take};
+use super::credit::{credit_of, time_of};
 use super::{Clock, Held, cost_of, low_half};
 
 /// Packets that are refused after a look at the clock without another look.
@@ -23,7 +24,7 @@ const UNSEEN_AND_THIS_ONE: u64 = 16;
 pub const MIN_BURST_FOR_UNSEEN_REFUSAL_NS: u64 = 12_000_000;
 
 /// What a class gets at once where it is not held to any rate: enough for any packet, and for few.
-const UNLIMITED_LOAN: u64 = 1 << 16;
+const UNLIMITED_LOAN: u64 = 1 << (16 + CREDIT_FRACTION_BITS);
 
 /// Depth of a bucket while the controller is silent.
 const FAILSAFE_BURST_NS: u64 = 20_000_000;
@@ -93,7 +94,7 @@ pub fn renew<C: Clock, B: Bucket>(
 }
 
 #[inline(always)]
-const fn may_borrow(rate: &ClassRate, interface: &InterfaceRate) -> bool {
+pub(super) const fn may_borrow(rate: &ClassRate, interface: &InterfaceRate) -> bool {
     rate.reserve_ns != NO_BORROWING && interface.cost_per_byte != 0
 }
 
@@ -102,7 +103,8 @@ fn may_refuse_unseen(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) ->
     // Nor may the interface's bucket, above what is left in it.
     if may_borrow(rate, interface) {
         let room_ns = interface.burst_ns.saturating_sub(rate.reserve_ns);
-        let unseen_ns = time_of(bytes, interface.cost_per_byte).saturating_mul(UNSEEN_AND_THIS_ONE);
+        let packet_ns = time_of_bytes(bytes, interface.cost_per_byte);
+        let unseen_ns = packet_ns.saturating_mul(UNSEEN_AND_THIS_ONE);
         if room_ns < unseen_ns {
             return false;
         }
@@ -110,8 +112,13 @@ fn may_refuse_unseen(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) ->
     if rate.cost_per_byte == BLOCKED {
         return true;
     }
-    let cost_ns = cost_of(&rate.terms(), bytes) >> COST_FRACTION_BITS;
-    rate.burst_ns >= MIN_BURST_FOR_UNSEEN_REFUSAL_NS + 2 * cost_ns
+    rate.burst_ns >= MIN_BURST_FOR_UNSEEN_REFUSAL_NS + 2 * time_at(rate, bytes)
+}
+
+/// The time that a packet takes at the class's rate, in ns, rounded down.
+#[inline(always)]
+pub(super) fn time_at(rate: &ClassRate, bytes: u64) -> u64 {
+    time_of(cost_of(&rate.terms(), bytes), rate.cost_per_byte)
 }
 
 /// Takes a new lease that covers the packet, and spends that.
@@ -127,8 +134,8 @@ fn from_own<B: Bucket>(
         return false;
     }
     let cost = cost_of(&rate.terms(), bytes);
-    let missing = cost.saturating_sub(lease.credit);
-    let needed_ns = (missing >> COST_FRACTION_BITS) + 1;
+    let missing = cost.saturating_sub(lease.credit.into());
+    let needed_ns = time_of(missing, rate.cost_per_byte) + 1;
     let depth_ns = depth_for(rate, needed_ns);
     let wish = Wish {
         needed: needed_ns,
@@ -139,11 +146,11 @@ fn from_own<B: Bucket>(
     if taken_ns == 0 {
         return false;
     }
-    lease.credit += taken_ns << COST_FRACTION_BITS;
-    lease.credit -= cost;
+    // Not less than what is missing, however it was rounded.
+    let taken = later(credit_of(taken_ns, rate.cost_per_byte), missing);
+    lend(lease, taken, cost);
     // Rounded up, so that it is never less than what passes.
-    let taken_bytes = bytes_in(taken_ns, rate.cost_per_byte) + 1;
-    charge_others(rate, buckets, now, taken_bytes);
+    charge_others(rate, buckets, now, (taken >> CREDIT_FRACTION_BITS) + 1);
     true
 }
 
@@ -185,16 +192,20 @@ fn from_others<B: Bucket>(
     if !may_borrow(rate, interface) {
         return false;
     }
-    let missing = bytes.saturating_sub(lease.borrowed.into());
-    let needed_ns = time_of(missing, interface.cost_per_byte);
+    let cost = cost_of(&rate.terms(), bytes);
+    let missing = cost.saturating_sub(lease.credit.into());
+    let needed_ns = time_of(missing, interface.cost_per_byte) + 1;
     let mut wanted_ns = later(u64::from(rate.loan_ns), needed_ns);
     if rate.ceil_cost_per_byte != 0 {
         let at_ceil_ns = available(buckets.ceil, now, ceil_depth(rate, interface, bytes));
-        let below_ceil = bytes_in(at_ceil_ns, rate.ceil_cost_per_byte);
+        let below_ceil = credit_of(at_ceil_ns, rate.ceil_cost_per_byte);
         if below_ceil < missing {
             return false;
         }
-        wanted_ns = earlier(wanted_ns, time_of(below_ceil, interface.cost_per_byte));
+        // What passes at the ceil in the time of a loan, or a lower ceil would come too late for what is lent.
+        let loan = credit_of(rate.loan_ns.into(), rate.ceil_cost_per_byte);
+        let most = earlier(below_ceil, later(loan, missing));
+        wanted_ns = earlier(wanted_ns, time_of(most, interface.cost_per_byte) + 1);
     }
     let wish = Wish {
         needed: needed_ns,
@@ -209,15 +220,15 @@ fn from_others<B: Bucket>(
     if taken_ns == 0 {
         return false;
     }
-    let loan = later(bytes_in(taken_ns, interface.cost_per_byte), missing);
-    charge_ceil(rate, buckets, now, loan);
-    lend(lease, loan, bytes);
+    let loan = later(credit_of(taken_ns, interface.cost_per_byte), missing);
+    let loan_bytes = loan.div_ceil(1 << CREDIT_FRACTION_BITS);
+    charge_ceil(rate, buckets, now, loan_bytes);
+    lend(lease, loan, cost);
     true
 }
 
-/// Takes what covers the packet at the rate that holds while the controller is silent.
-///
-/// Credit that is left from before is worth what it was; what is taken now is kept in bytes, as loans are.
+/// Takes what covers the packet at the rate that holds while the controller is silent, which knows no limit on
+/// packets.
 #[inline(always)]
 fn by_failsafe<B: Bucket>(
     rate: &ClassRate,
@@ -226,42 +237,45 @@ fn by_failsafe<B: Bucket>(
     now: u64,
     bytes: u64,
 ) -> bool {
-    let taken_bytes = match rate.failsafe_cost_per_byte {
+    let cost = bytes << CREDIT_FRACTION_BITS;
+    let taken = match rate.failsafe_cost_per_byte {
         0 => UNLIMITED_LOAN,
         BLOCKED => return false,
         cost_per_byte => {
-            let missing = bytes.saturating_sub(lease.borrowed.into());
-            let needed_ns = time_of(missing, cost_per_byte);
+            let missing = cost.saturating_sub(lease.credit.into());
+            let needed_ns = time_of(missing, cost_per_byte) + 1;
             let wish = Wish {
                 needed: needed_ns,
                 wanted: later(u64::from(rate.lease_ns), needed_ns),
                 reserve: 0,
             };
             // Two such packets, as in any bucket: what gathers between them is not lost.
-            let depth_ns = later(FAILSAFE_BURST_NS, 2 * time_of(bytes, cost_per_byte));
+            let depth_ns = later(FAILSAFE_BURST_NS, 2 * time_of_bytes(bytes, cost_per_byte));
             let taken_ns = take(own, now, depth_ns, wish);
             if taken_ns == 0 {
                 return false;
             }
-            later(bytes_in(taken_ns, cost_per_byte), missing)
+            later(credit_of(taken_ns, cost_per_byte), missing)
         }
     };
-    lend(lease, taken_bytes, bytes);
+    lend(lease, taken, cost);
     true
 }
 
-/// Adds a loan to what is left of others, and spends what the packet costs.
+/// Adds what was taken to what is left of before, and spends what the packet costs.
 #[inline(always)]
-fn lend(lease: &mut Lease, loan: u64, bytes: u64) {
-    let left = (u64::from(lease.borrowed) + loan).saturating_sub(bytes);
-    lease.borrowed = low_half(earlier(left, u64::from(u32::MAX)));
+fn lend(lease: &mut Lease, taken: u64, cost: u64) {
+    let left = u64::from(lease.credit)
+        .saturating_add(taken)
+        .saturating_sub(cost);
+    lease.credit = low_half(earlier(left, u64::from(u32::MAX)));
 }
 
 #[inline(always)]
 fn charge_ceil<B: Bucket>(rate: &ClassRate, buckets: &Buckets<'_, B>, now: u64, bytes: u64) {
     if rate.ceil_cost_per_byte != 0 && rate.reserve_ns != NO_BORROWING {
         let depth_ns = ceil_depth(rate, buckets.interface, bytes);
-        let spent_ns = time_of(bytes, rate.ceil_cost_per_byte);
+        let spent_ns = time_of_bytes(bytes, rate.ceil_cost_per_byte);
         let debt_ns = buckets.interface.debt_ns;
         charge(buckets.ceil, now, depth_ns, debt_ns, spent_ns);
     }
@@ -271,7 +285,7 @@ fn charge_ceil<B: Bucket>(rate: &ClassRate, buckets: &Buckets<'_, B>, now: u64, 
 fn charge_shared<B: Bucket>(buckets: &Buckets<'_, B>, now: u64, bytes: u64) {
     let interface = buckets.interface;
     if interface.cost_per_byte != 0 {
-        let spent_ns = time_of(bytes, interface.cost_per_byte);
+        let spent_ns = time_of_bytes(bytes, interface.cost_per_byte);
         let (depth_ns, debt_ns) = (interface.burst_ns, interface.debt_ns);
         charge(buckets.shared, now, depth_ns, debt_ns, spent_ns);
     }
@@ -283,20 +297,12 @@ fn charge_shared<B: Bucket>(buckets: &Buckets<'_, B>, now: u64, bytes: u64) {
 fn ceil_depth(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) -> u64 {
     later(
         interface.burst_ns,
-        2 * time_of(bytes, rate.ceil_cost_per_byte),
+        2 * time_of_bytes(bytes, rate.ceil_cost_per_byte),
     )
-}
-
-/// The bytes that a time pays for at a cost, rounded down.
-#[inline(always)]
-fn bytes_in(time_ns: u64, cost_per_byte: u64) -> u64 {
-    // No cost is zero where this is asked; the compiler does not know.
-    let bytes = (time_ns << COST_FRACTION_BITS).checked_div(cost_per_byte);
-    bytes.unwrap_or(0)
 }
 
 /// The time that bytes take at a cost, in ns, rounded up.
 #[inline(always)]
-const fn time_of(bytes: u64, cost_per_byte: u64) -> u64 {
-    (bytes.wrapping_mul(cost_per_byte) >> COST_FRACTION_BITS) + 1
+const fn time_of_bytes(bytes: u64, cost_per_byte: u64) -> u64 {
+    time_of(bytes << CREDIT_FRACTION_BITS, cost_per_byte) + 1
 }

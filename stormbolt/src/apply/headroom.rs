@@ -2,7 +2,7 @@
 
 use stormbolt_common::counters::{Lease, Refusals};
 use stormbolt_common::police::{
-    BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate, SharedBucket,
+    BLOCKED, COST_FRACTION_BITS, CREDIT_FRACTION_BITS, ClassRate, InterfaceRate, SharedBucket,
 };
 use stormbolt_control::units::Nanoseconds;
 use stormbolt_ebpf::police::{Bucket, Buckets, Clock, Held, police};
@@ -29,7 +29,7 @@ pub(super) struct BucketsNow {
     pub(super) shared: SharedBucket,
     /// The interface's capacity.
     pub(super) interface: InterfaceRate,
-    /// What CPUs hold of the class's bucket.
+    /// What CPUs hold of the class's bucket and of loans, as leases count it.
     pub(super) leased_credit: u64,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn tokens(
     packet_bytes: u64,
 ) -> Tokens {
     let spent_until_ns = buckets.own.spent_until_ns;
-    let bytes = |span_ns: u64| in_bytes(u128::from(span_ns) << COST_FRACTION_BITS, rate);
+    let bytes = |span_ns: u64| in_bytes(span_ns, rate);
     let available_ns = now.0.saturating_sub(spent_until_ns).min(rate.burst_ns);
     let copy = |spent_until_ns| Copy {
         spent_until_ns,
@@ -62,17 +62,21 @@ pub(super) fn tokens(
     Tokens {
         bucket_bytes: bytes(available_ns),
         burst_bytes: bytes(rate.burst_ns),
-        leased_bytes: in_bytes(u128::from(buckets.leased_credit), rate),
+        leased_bytes: match rate.cost_per_byte {
+            0 => u64::MAX,
+            _ => buckets.leased_credit >> CREDIT_FRACTION_BITS,
+        },
         passes: police(rate, &mut held, &copies, &own, packet_bytes).is_ok(),
     }
 }
 
-/// Bytes that a time in 2^-20 ns pays for; none at no rate, and as many as one can say at any.
-fn in_bytes(credit: u128, rate: &ClassRate) -> u64 {
+/// Bytes that a time pays for; none at no rate, and as many as one can say at any.
+fn in_bytes(span_ns: u64, rate: &ClassRate) -> u64 {
+    let span = u128::from(span_ns) << COST_FRACTION_BITS;
     match rate.cost_per_byte {
         BLOCKED => 0,
         0 => u64::MAX,
-        cost => u64::try_from(credit / u128::from(cost)).unwrap_or(u64::MAX),
+        cost => u64::try_from(span / u128::from(cost)).unwrap_or(u64::MAX),
     }
 }
 
@@ -121,7 +125,7 @@ mod tests {
                 spent_until_ns,
                 ..SharedBucket::default()
             },
-            leased_credit: 3_000 << COST_FRACTION_BITS,
+            leased_credit: 3 << CREDIT_FRACTION_BITS,
             ..BucketsNow::default()
         }
     }

@@ -90,13 +90,14 @@ impl Datapath {
             .map_err(DatapathError::map("read", name))
     }
 
-    /// Credit that the CPUs have taken out of that bucket and not spent, in 2^-20 ns of the class's
-    /// rate.
+    /// What the CPUs have taken out of that bucket, or borrowed, and not spent, as [`Lease::credit`] counts it.
+    ///
+    /// [`Lease::credit`]: stormbolt_common::counters::Lease::credit
     pub fn leased_credit(&self, cell: u32) -> u64 {
         let credit = |cpu| {
             let index = usize::try_from(cell_index(self.cells, cpu, cell)).unwrap_or(usize::MAX);
             let one: ClassCell = self.class_cells.get(index).unwrap_or_default();
-            one.lease.credit
+            u64::from(one.lease.credit)
         };
         (0..self.cpus).map(credit).fold(0, u64::saturating_add)
     }

@@ -22,7 +22,7 @@ use super::pins::{self, FoundLink, Pins};
 use super::record::{RECORD, Record, array};
 
 /// The maps that the next daemon goes on with, where the layout is the same.
-const LASTING: [&str; 10] = [
+const LASTING: [&str; 11] = [
     maps::BUCKETS,
     maps::INTERFACE_BUCKETS,
     maps::DROPPED,
@@ -31,6 +31,7 @@ const LASTING: [&str; 10] = [
     maps::OFFENDERS,
     maps::CLASS_CELLS,
     maps::REFUSALS,
+    maps::AHEAD,
     maps::RULE_COUNTERS,
     maps::OUTCOMES,
 ];

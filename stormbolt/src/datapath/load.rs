@@ -6,7 +6,9 @@ use aya::maps::{Map, MapError, ProgramArray};
 use aya::programs::Xdp;
 use aya::{Ebpf, EbpfError, EbpfLoader};
 use stormbolt_common::classifier::{BLOCK_WORDS, Block, MAX_BLOCKS};
-use stormbolt_common::counters::{ClassCell, OUTCOMES_PER_CPU, PacketCounter, Refusals};
+use stormbolt_common::counters::{
+    AheadCounter, ClassCell, OUTCOMES_PER_CPU, PacketCounter, Refusals,
+};
 use stormbolt_common::dropped::DROPPED_LINES;
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FLOWS_OF_LINE, MAX_FLOWS};
@@ -38,6 +40,7 @@ pub struct Datapath {
     pub(super) slot_cpus: MappedArray<u32>,
     pub(super) class_cells: MappedArray<ClassCell>,
     pub(super) refusals: MappedArray<Refusals>,
+    pub(super) ahead: MappedArray<AheadCounter>,
     pub(super) rule_counters: MappedArray<PacketCounter>,
     pub(super) outcomes: MappedArray<PacketCounter>,
     pub(super) slot_packets: MappedArray<u64>,
@@ -148,6 +151,7 @@ impl Datapath {
             .map_max_entries(maps::BUCKETS, cells)
             .map_max_entries(maps::CLASS_CELLS, all_cells)
             .map_max_entries(maps::REFUSALS, all_cells)
+            .map_max_entries(maps::AHEAD, all_cells)
             .map_max_entries(maps::SOURCES, source_lines)
             .map_max_entries(maps::SOURCE_COUNTERS, all_cells)
             .map_max_entries(maps::OFFENDERS, cpus * OFFENDER_SETS)
@@ -182,6 +186,7 @@ impl Datapath {
             slot_cpus: mapped(array(maps::SLOT_CPUS)?, maps::SLOT_CPUS, MAX_SLOTS)?,
             class_cells: mapped(array(maps::CLASS_CELLS)?, maps::CLASS_CELLS, all_cells)?,
             refusals: mapped(array(maps::REFUSALS)?, maps::REFUSALS, all_cells)?,
+            ahead: mapped(array(maps::AHEAD)?, maps::AHEAD, all_cells)?,
             rule_counters: mapped(
                 array(maps::RULE_COUNTERS)?,
                 maps::RULE_COUNTERS,

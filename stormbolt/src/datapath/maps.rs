@@ -32,6 +32,7 @@ pub(super) const SLOT_CPUS: &str = "SLOT_CPUS";
 pub(super) const CPUS: &str = "CPUS";
 pub(super) const CLASS_CELLS: &str = "CLASS_CELLS";
 pub(super) const REFUSALS: &str = "REFUSALS";
+pub(super) const AHEAD: &str = "AHEAD";
 pub(super) const RULE_COUNTERS: &str = "RULE_COUNTERS";
 pub(super) const OUTCOMES: &str = "OUTCOMES";
 pub(super) const SLOT_PACKETS: &str = "SLOT_PACKETS";

@@ -1,7 +1,8 @@
 //! Reads counters: sums over all CPUs, without system calls.
 
 use stormbolt_common::counters::{
-    ClassCell, PacketCounter, Refusals, cell_index, outcome_index, rule_index, slot_index,
+    AheadCounter, ClassCell, PacketCounter, Refusals, cell_index, outcome_index, rule_index,
+    slot_index,
 };
 use stormbolt_common::limits::SLOTS_PER_CPU_SET;
 use stormbolt_common::outcome::Outcome;
@@ -45,8 +46,9 @@ impl Datapath {
                 let one: ClassCell = self.class_cells.get(index).unwrap_or_default();
                 sum.passed_packets = sum.passed_packets.wrapping_add(one.passed_packets);
                 sum.passed_bytes = sum.passed_bytes.wrapping_add(one.passed_bytes);
-                sum.dropped_packets = sum.dropped_packets.wrapping_add(one.dropped_packets);
-                sum.dropped_bytes = sum.dropped_bytes.wrapping_add(one.dropped_bytes);
+                let refused: Refusals = self.refusals.get(index).unwrap_or_default();
+                sum.dropped_packets = sum.dropped_packets.wrapping_add(refused.dropped_packets);
+                sum.dropped_bytes = sum.dropped_bytes.wrapping_add(refused.dropped_bytes);
             }
         }
     }
@@ -56,8 +58,8 @@ impl Datapath {
         let mut sum = AheadPackets::default();
         for cpu in 0..self.cpus {
             let index = usize::try_from(cell_index(self.cells, cpu, cell)).unwrap_or(usize::MAX);
-            let one: Refusals = self.refusals.get(index).unwrap_or_default();
-            sum.ahead = sum.ahead.wrapping_add(one.ahead_packets);
+            let one: AheadCounter = self.ahead.get(index).unwrap_or_default();
+            sum.ahead = sum.ahead.wrapping_add(one.packets);
             sum.marked = sum.marked.wrapping_add(one.marked_packets);
         }
         sum
