@@ -59,6 +59,7 @@ mod tests {
             mode: AttachMode::Auto,
             overhead,
             adaptive: None,
+            then: None,
         };
         let mut rate = ClassRate {
             burst_ns: class.burst.0,

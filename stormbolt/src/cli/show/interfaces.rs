@@ -1,7 +1,7 @@
 //! `show interfaces`: what became of the frames that arrived.
 
 use super::Shown;
-use crate::api::documents::{AdaptiveStatus, InterfaceStatus, Interfaces};
+use crate::api::documents::{AdaptiveStatus, FollowerStatus, InterfaceStatus, Interfaces};
 use crate::cli::format::{bytes, count, measured, seconds};
 use crate::cli::output::Style;
 use crate::cli::table::{Item, Table};
@@ -52,9 +52,23 @@ impl Shown for Interfaces {
                 ]);
             }
         }
+        let mut followers = Table::new(style, &["interface", "then", ">program", "name"]);
+        for (interface, then) in self.interfaces.iter().filter_map(followed) {
+            followers.row([
+                interface.into(),
+                then.path.as_str().into(),
+                then.program_id.to_string().into(),
+                then.program_name.as_str().into(),
+            ]);
+        }
+        let followers = if self.interfaces.iter().filter_map(followed).next().is_some() {
+            format!("{}\n", followers.render())
+        } else {
+            String::new()
+        };
         let following: Vec<Following> = self.interfaces.iter().filter_map(following).collect();
         format!(
-            "{}\n{}{}",
+            "{}\n{followers}{}{}",
             interfaces.render(),
             links(&following, style),
             outcomes.render()
@@ -69,6 +83,11 @@ fn capacity(interface: &InterfaceStatus) -> String {
         Some(_) => measured(capacity),
         None => capacity.to_string(),
     }
+}
+
+/// An interface whose packets a program of somebody else goes on with.
+fn followed(interface: &InterfaceStatus) -> Option<(&str, &FollowerStatus)> {
+    Some((&interface.name, interface.then.as_ref()?))
 }
 
 /// An interface whose capacity follows its link.
