@@ -1,9 +1,5 @@
 //! A program of somebody else goes on with what passes: packet by packet, by test runs.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a panic is how a test fails"
-)]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use stormbolt::datapath::{DatapathError, Follower, FollowerError};
 use stormbolt::lab::require_root;

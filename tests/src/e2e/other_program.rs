@@ -242,11 +242,9 @@ fn code(code: u8, destination: u8, source: u8, offset: i16, value: i32) -> u64 {
     u64::from_le_bytes([code, registers, offset_low, offset_high, a, b, c, d])
 }
 
-/// Two numbers, as they follow each other in memory.
+/// Two numbers, as they follow each other in the memory of a machine whose lowest byte comes first.
 fn pair(first: u32, second: u32) -> u64 {
-    let [a, b, c, d] = first.to_le_bytes();
-    let [e, f, g, h] = second.to_le_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    u64::from(first) | u64::from(second) << 32
 }
 
 fn address<T>(pointer: *const T) -> u64 {

@@ -52,24 +52,12 @@ impl Shown for Interfaces {
                 ]);
             }
         }
-        let mut followers = Table::new(style, &["interface", "then", ">program", "name"]);
-        for (interface, then) in self.interfaces.iter().filter_map(followed) {
-            followers.row([
-                interface.into(),
-                then.path.as_str().into(),
-                then.program_id.to_string().into(),
-                then.program_name.as_str().into(),
-            ]);
-        }
-        let followers = if self.interfaces.iter().filter_map(followed).next().is_some() {
-            format!("{}\n", followers.render())
-        } else {
-            String::new()
-        };
+        let followers: Vec<Followed> = self.interfaces.iter().filter_map(followed).collect();
         let following: Vec<Following> = self.interfaces.iter().filter_map(following).collect();
         format!(
-            "{}\n{followers}{}{}",
+            "{}\n{}{}{}",
             interfaces.render(),
+            programs(&followers, style),
             links(&following, style),
             outcomes.render()
         )
@@ -86,8 +74,27 @@ fn capacity(interface: &InterfaceStatus) -> String {
 }
 
 /// An interface whose packets a program of somebody else goes on with.
-fn followed(interface: &InterfaceStatus) -> Option<(&str, &FollowerStatus)> {
+type Followed<'a> = (&'a str, &'a FollowerStatus);
+
+fn followed(interface: &InterfaceStatus) -> Option<Followed<'_>> {
     Some((&interface.name, interface.then.as_ref()?))
+}
+
+/// The programs that go on with what passes; nothing where there are none.
+fn programs(interfaces: &[Followed<'_>], style: Style) -> String {
+    if interfaces.is_empty() {
+        return String::new();
+    }
+    let mut programs = Table::new(style, &["interface", "then", ">program", "name"]);
+    for (name, then) in interfaces {
+        programs.row([
+            (*name).into(),
+            then.path.as_str().into(),
+            then.program_id.to_string().into(),
+            then.program_name.as_str().into(),
+        ]);
+    }
+    format!("{}\n", programs.render())
 }
 
 /// An interface whose capacity follows its link.
