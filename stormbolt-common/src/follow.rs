@@ -34,9 +34,6 @@ mod tests {
         let places = places.map(|(slot, interface)| follower_index(slot, interface));
         assert!(places.eq(0..FOLLOWERS));
         let bits = (0..MAX_INTERFACES).map(followed_bit);
-        assert_eq!(
-            bits.fold(0, |all, bit| all + bit),
-            (1 << MAX_INTERFACES) - 1
-        );
+        assert_eq!(bits.sum::<u64>(), (1 << MAX_INTERFACES) - 1);
     }
 }
