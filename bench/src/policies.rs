@@ -247,6 +247,7 @@ fn policy(matches: Vec<RuleMatch>, sets: Vec<Arc<Set>>, then: Then) -> Policy {
             mode: AttachMode::Generic,
             overhead: 0,
             adaptive: None,
+            then: None,
         }],
         classes: vec![Class {
             name: "measured".to_owned(),

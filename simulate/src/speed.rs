@@ -76,6 +76,7 @@ fn policy(classes: u32, law: Law, has_groups: bool) -> Policy {
             mode: AttachMode::Auto,
             overhead: 0,
             adaptive: None,
+            then: None,
         }],
         classes: (0..classes).map(class).collect(),
         groups: if has_groups {

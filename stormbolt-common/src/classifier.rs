@@ -104,7 +104,8 @@ pub mod lane {
     pub const OFFSETS: u32 = 27;
     /// Which rates were in force when the packet came ([`crate::policy::InForce::epoch`]).
     pub const EPOCH: u32 = 28;
-    /// Why the packet is shown to user space, and what became of it ([`crate::sample::Taken`]).
+    /// What is to be done with the packet beside its verdict, and what became of it ([`crate::sample::Taken`]); zero, mostly:
+    /// nothing.
     pub const SAMPLE: u32 = 29;
 }
 

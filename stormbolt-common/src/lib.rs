@@ -12,6 +12,7 @@ pub mod counters;
 pub mod dropped;
 pub mod explain;
 pub mod flow_cache;
+pub mod follow;
 pub mod generator;
 pub mod limits;
 pub mod outcome;

@@ -17,6 +17,9 @@ pub struct Active {
     pub silent_from_ns: u64,
     /// Which packets are shown to user space. It stands here because every packet looks here anyway.
     pub sampling: Sampling,
+    /// Interfaces for which a program of somebody else may go on with what passes, under the policy in force or the one that is
+    /// about to be ([`crate::follow::followed_bit`]). It stands here for the same reason.
+    pub followed: u64,
 }
 
 /// Policy and rates in force, as one word: no packet sees a policy beside rates of another one.
@@ -138,7 +141,7 @@ pub const VERDICT_DROP: u32 = u32::MAX - 1;
 /// [`RuleEntry::verdict`] of a rule that would drop packets and passes them.
 pub const VERDICT_SHADOW_DROP: u32 = u32::MAX - 4;
 
-const _: () = assert!(size_of::<Active>() == 40 && align_of::<Active>() == 8);
+const _: () = assert!(size_of::<Active>() == 48 && align_of::<Active>() == 8);
 const _: () = assert!(size_of::<PolicyHeader>() == 16 && align_of::<PolicyHeader>() == 4);
 const _: () = assert!(size_of::<FamilyRoots>() == 40 && align_of::<FamilyRoots>() == 8);
 const _: () = assert!(size_of::<PolicyEntry>() == 152 && align_of::<PolicyEntry>() == 8);

@@ -1,5 +1,6 @@
 //! Packets that user space sees: one now and then, and all of a few TCP connections.
 
+use crate::follow::FOLLOWED;
 use crate::outcome::Outcome;
 
 /// Which packets are taken.
@@ -102,7 +103,8 @@ pub const NOT_CLASSIFIED: u32 = u32::MAX - 5;
 /// In [`SampleHead::rule`]: no rule matched, or none was asked.
 pub const NO_RULE: u32 = u32::MAX;
 
-/// What the program leaves in [`crate::classifier::lane::SAMPLE`] of a packet that is to be taken: outcome and why.
+/// What the program leaves in [`crate::classifier::lane::SAMPLE`] of a packet that is to be taken, outcome and why, beside
+/// [`FOLLOWED`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
     /// What became of it.
@@ -150,3 +152,4 @@ const _: () = assert!(size_of::<Sampling>() == 16 && size_of::<SampleGauge>() ==
 const _: () = assert!(size_of::<SampleHead>() == 56 && align_of::<SampleHead>() == 8);
 const _: () = assert!(size_of::<Sample>() == 56 + SAMPLE_BYTES && align_of::<Sample>() == 8);
 const _: () = assert!(Outcome::ALL.len() <= 256);
+const _: () = assert!(FOLLOWED & (OUTCOME_BITS | DUE | WATCHED | CLASSIFIED) == 0);

@@ -17,12 +17,13 @@ use stormbolt_common::classifier::lane;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::programs;
 use stormbolt_common::sample::Taken;
+use stormbolt_ebpf::sample::Rest;
 use stormbolt_ebpf::tables::Rules as _;
 use stormbolt_ebpf::{pipeline, sample};
 
 use crate::kernel::packet::XdpPacket;
 use crate::kernel::samples::show_to_user_space;
-use crate::kernel::tables::{MapTables, go_over, write_explained};
+use crate::kernel::tables::{MapTables, go_on_to_follower, go_over, write_explained};
 
 /// Takes every frame that arrives into the stages.
 #[xdp]
@@ -33,14 +34,14 @@ pub(crate) fn stormbolt(context: XdpContext) -> u32 {
         return xdp_action::XDP_PASS;
     };
     if let Some(outcome) = pipeline::begin(&packet, &mut tables) {
-        if sample::is_taken_early(&mut tables, outcome) {
-            go_over(&context, programs::SAMPLE);
-        }
-        return verdict(outcome);
+        let rest = sample::rest_early(&mut tables, outcome);
+        return end(&context, &tables, outcome, rest);
     }
     sample::choose(&mut tables);
     go_over(&context, programs::RULES);
-    verdict(pipeline::stranded(&mut tables))
+    let outcome = pipeline::stranded(&mut tables);
+    let rest = sample::rest_unless_shown(tables.lane(lane::SAMPLE));
+    end(&context, &tables, outcome, rest)
 }
 
 /// Takes the frame in the lanes through the other stages.
@@ -54,10 +55,8 @@ pub(crate) fn stormbolt_rules(context: XdpContext) -> u32 {
     match MapTables::of_lanes() {
         Some(mut tables) => {
             let outcome = pipeline::finish(&packet, &mut tables);
-            if sample::is_taken(&mut tables, outcome) {
-                go_over(&context, programs::SAMPLE);
-            }
-            verdict(outcome)
+            let rest = sample::rest(&mut tables, outcome);
+            end(&context, &tables, outcome, rest)
         }
         None => xdp_action::XDP_PASS,
     }
@@ -71,10 +70,11 @@ pub(crate) fn show(context: XdpContext) -> u32 {
         return xdp_action::XDP_PASS;
     };
     tables.look_at_active();
-    let taken = Taken::of_word(tables.lane(lane::SAMPLE));
+    let word = tables.lane(lane::SAMPLE);
+    let taken = Taken::of_word(word);
     show_to_user_space(&context, &mut tables, taken);
     match Outcome::ALL.get(usize::try_from(taken.outcome).unwrap_or(usize::MAX)) {
-        Some(outcome) => verdict(*outcome),
+        Some(outcome) => end(&context, &tables, *outcome, sample::rest_unless_shown(word)),
         None => xdp_action::XDP_PASS,
     }
 }
@@ -100,6 +100,20 @@ pub(crate) fn explain_rules(_context: XdpContext) -> u32 {
         write_explained(pipeline::explain_rules(&mut tables));
     }
     xdp_action::XDP_PASS
+}
+
+/// Does what is left to be done with the packet in the lanes, and ends with its verdict or with that of the program that goes
+/// on with what passes.
+#[inline(always)]
+fn end(context: &XdpContext, tables: &MapTables, outcome: Outcome, rest: Rest) -> u32 {
+    if rest.is_shown {
+        go_over(context, programs::SAMPLE);
+    }
+    let verdict = verdict(outcome);
+    if rest.is_followed && verdict == xdp_action::XDP_PASS {
+        go_on_to_follower(context, tables);
+    }
+    verdict
 }
 
 /// The only place where an outcome becomes a verdict.

@@ -1,6 +1,7 @@
-//! Which packets user space sees.
+//! Which packets user space sees, and which ones a program of somebody else goes on with.
 
 use stormbolt_common::classifier::lane;
+use stormbolt_common::follow::{FOLLOWED, followed_bit};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::sample::{SAMPLE_PAUSE, SampleGauge, Sampling, Taken};
 
@@ -10,28 +11,54 @@ use crate::tables::Tables;
 /// Protocol number of TCP.
 const TCP: u32 = 6;
 
-/// Whether a packet is shown to user space whose outcome was decided in [`crate::pipeline::begin`]: nothing is known of its
+/// What is to be done with a packet before it ends with its verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// It is shown to user space.
+    pub is_shown: bool,
+    /// A program of somebody else goes on with it, if it passes. Where that stands is said by [`lane::INTERFACE`] and
+    /// [`lane::GENERATION`].
+    pub is_followed: bool,
+}
+
+impl Rest {
+    /// Nothing, as with most packets.
+    pub const NOTHING: Self = Self {
+        is_shown: false,
+        is_followed: false,
+    };
+}
+
+/// What is to be done with a packet whose outcome was decided in [`crate::pipeline::begin`]: nothing is known of its
 /// connection.
 #[inline(always)]
-pub fn is_taken_early<T: Tables>(tables: &mut T, outcome: Outcome) -> bool {
+pub fn rest_early<T: Tables>(tables: &mut T, outcome: Outcome) -> Rest {
     let sampling = tables.sampling();
-    if !is_due(tables.sample_gauge(), sampling) || is_in_pause(tables.sample_gauge(), true) {
-        return false;
+    let rest = Rest {
+        is_shown: is_due(tables.sample_gauge(), sampling)
+            && !is_in_pause(tables.sample_gauge(), true),
+        is_followed: (tables.interface())
+            .is_some_and(|interface| tables.followed() & followed_bit(interface) != 0),
+    };
+    if rest == Rest::NOTHING {
+        return rest;
     }
     let taken = Taken {
         outcome: outcome.index(),
-        is_due: true,
+        is_due: rest.is_shown,
         is_watched: false,
         is_classified: false,
     };
-    tables.set_lane(lane::SAMPLE, taken.word());
-    // The parser has said it only of what it took.
+    tables.set_lane(lane::SAMPLE, taken.word() | followed_word(rest.is_followed));
+    // The parser has said these only of what it took.
     let generation = tables.generation();
     tables.set_lane(lane::GENERATION, generation);
-    true
+    let interface = tables.interface().unwrap_or(0);
+    tables.set_lane(lane::INTERFACE, interface);
+    rest
 }
 
-/// Says in [`lane::SAMPLE`] whether the packet in the lanes is to be shown, once it has been through all stages.
+/// Says in [`lane::SAMPLE`] what is to be done with the packet in the lanes, once it has been through all stages.
 #[inline(always)]
 pub fn choose<T: Tables>(tables: &mut T) {
     let sampling = tables.sampling();
@@ -48,25 +75,47 @@ pub fn choose<T: Tables>(tables: &mut T) {
     } else {
         0
     };
-    tables.set_lane(lane::SAMPLE, word);
+    let followed = tables.followed();
+    let is_followed = followed != 0 && followed & followed_bit(tables.lane(lane::INTERFACE)) != 0;
+    tables.set_lane(lane::SAMPLE, word | followed_word(is_followed));
 }
 
-/// Whether it is shown, with this outcome.
+/// What is to be done with it, now that this is its outcome.
 #[inline(always)]
-pub fn is_taken<T: Tables>(tables: &mut T, outcome: Outcome) -> bool {
+pub fn rest<T: Tables>(tables: &mut T, outcome: Outcome) -> Rest {
     let chosen = tables.lane(lane::SAMPLE);
     if chosen == 0 {
-        return false;
+        return Rest::NOTHING;
     }
     let taken = Taken {
         outcome: outcome.index(),
         ..Taken::of_word(chosen)
     };
-    if is_in_pause(tables.sample_gauge(), taken.is_due) {
-        return false;
+    let is_wanted = taken.is_due || taken.is_watched;
+    let is_shown = is_wanted && !is_in_pause(tables.sample_gauge(), taken.is_due);
+    let is_followed = chosen & FOLLOWED != 0;
+    if is_shown {
+        tables.set_lane(lane::SAMPLE, taken.word() | followed_word(is_followed));
     }
-    tables.set_lane(lane::SAMPLE, taken.word());
-    true
+    Rest {
+        is_shown,
+        is_followed,
+    }
+}
+
+/// The same for a packet that is not shown, or has been: what [`lane::SAMPLE`] says of it beside.
+#[inline(always)]
+pub const fn rest_unless_shown(word: u32) -> Rest {
+    Rest {
+        is_shown: false,
+        is_followed: word & FOLLOWED != 0,
+    }
+}
+
+/// The bit of [`lane::SAMPLE`].
+#[inline(always)]
+const fn followed_word(is_followed: bool) -> u32 {
+    if is_followed { FOLLOWED } else { 0 }
 }
 
 /// Takes note of a packet that is taken, in this jiffy; `false`: it is one too many. `random` says after how many others the

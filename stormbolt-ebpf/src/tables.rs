@@ -118,6 +118,9 @@ pub trait Tables: Rules {
     fn sampling(&self) -> Sampling;
     /// Which ones this CPU has shown.
     fn sample_gauge(&mut self) -> &mut SampleGauge;
+    /// For which interfaces a program of somebody else may go on with what passes
+    /// ([`stormbolt_common::policy::Active::followed`]).
+    fn followed(&self) -> u64;
 
     /// Adds one packet to a slot's load.
     fn count_slot(&mut self, slot: u32);

@@ -110,6 +110,8 @@ pub struct HostTables {
     flows: FlowMask,
     /// Index of the interface that packets arrive on.
     pub interface: Option<u32>,
+    /// Interfaces for which a program of somebody else goes on with what passes, a bit each.
+    pub followed: u64,
     /// The CPU that runs.
     pub cpu: u32,
     /// CPUs that have a queue.
@@ -146,6 +148,7 @@ impl HostTables {
             flow_lines_read: 0,
             flows: FlowMask::default(),
             interface: None,
+            followed: 0,
             cpu,
             queues: BTreeSet::new(),
             hash_seed,
@@ -398,6 +401,10 @@ impl Tables for HostTables {
 
     fn sampling(&self) -> Sampling {
         self.sampling
+    }
+
+    fn followed(&self) -> u64 {
+        self.followed
     }
 
     fn sample_gauge(&mut self) -> &mut SampleGauge {

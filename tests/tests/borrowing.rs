@@ -61,6 +61,7 @@ impl Link {
             mode: AttachMode::Auto,
             overhead: 0,
             adaptive: None,
+            then: None,
         };
         let capacity = interface_rate(&interface, &classes);
         let policy = Policy {

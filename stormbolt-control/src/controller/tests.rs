@@ -41,6 +41,7 @@ fn policy(classes: Vec<Class>) -> Policy {
         mode: AttachMode::Auto,
         overhead: 0,
         adaptive: None,
+        then: None,
     };
     Policy {
         interval: INTERVAL,

@@ -154,6 +154,7 @@ mod tests {
             mode: AttachMode::Auto,
             overhead: 0,
             adaptive: None,
+            then: None,
         }
     }
 

@@ -91,6 +91,7 @@ mod tests {
                 mode: AttachMode::Auto,
                 overhead: 0,
                 adaptive: None,
+                then: None,
             }],
             classes: classes.collect(),
             ..Policy::empty()

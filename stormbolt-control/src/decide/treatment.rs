@@ -88,6 +88,7 @@ mod tests {
             mode: AttachMode::Auto,
             overhead,
             adaptive: None,
+            then: None,
         };
         write_treatment(&class, &interface, false, &mut rate);
         rate

@@ -166,6 +166,7 @@ mod tests {
             mode: AttachMode::Auto,
             overhead,
             adaptive: Some(adaptive.clone()),
+            then: None,
         };
         LinkEstimator::new(&interface, &adaptive)
     }

@@ -236,6 +236,7 @@ impl<'a> Builder<'a> {
             mode: AttachMode::Auto,
             overhead: 0,
             adaptive: None,
+            then: None,
         });
         Imported {
             policy: Policy {

@@ -23,6 +23,8 @@ pub struct Interface {
     pub overhead: i8,
     /// How the capacity follows a link whose rate is not known; `None`: it stays as it is.
     pub adaptive: Option<Adaptive>,
+    /// Where the XDP program of somebody else is pinned that goes on with what passes, an absolute path; `None`: none does.
+    pub then: Option<String>,
 }
 
 impl Interface {

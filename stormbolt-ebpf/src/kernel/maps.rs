@@ -12,6 +12,7 @@ use stormbolt_common::counters::{
 use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::FlowLine;
+use stormbolt_common::follow::FOLLOWERS as FOLLOWER_ENTRIES;
 use stormbolt_common::limits::{
     CellLayout, MAX_CPUS, MAX_IFINDEX, MAX_INTERFACES, MAX_RULES, MAX_SLOTS,
 };
@@ -40,6 +41,11 @@ const fn entries(count: u32) -> usize {
 /// [`stormbolt_common::programs`].
 #[btf_map]
 pub(super) static NEXT: ProgramArray<{ entries(PROGRAMS) }> = ProgramArray::new();
+
+/// Programs of others that go on with what passes, per policy and interface
+/// ([`stormbolt_common::follow::follower_index`]).
+#[btf_map]
+pub(super) static FOLLOWERS: ProgramArray<{ entries(FOLLOWER_ENTRIES) }> = ProgramArray::new();
 
 /// The generation in force, and what does not change with it.
 #[btf_map]

@@ -10,6 +10,7 @@ use stormbolt_common::counters::{
 use stormbolt_common::dropped::dropped_line_index;
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
+use stormbolt_common::follow::follower_index;
 use stormbolt_common::limits::{
     CellLayout, MAX_IFINDEX, MAX_INTERFACES, interface_rate_index, rate_index,
 };
@@ -45,13 +46,11 @@ impl MapTables {
     /// entries.
     #[inline(always)]
     pub(crate) fn of_arrival(context: &XdpContext) -> Option<Self> {
-        let active = maps::ACTIVE.get(0);
-        let in_force = InForce::of_word(match active {
-            // SAFETY: it is a reference to what lives as long as the program. Read once, or a packet could see two
-            // generations.
-            Some(active) => unsafe { (&raw const active.in_force).read_volatile() },
-            None => 0,
-        });
+        // Always there.
+        let active = maps::ACTIVE.get(0)?;
+        // SAFETY: it is a reference to what lives as long as the program. Read once, or a packet could see two
+        // generations.
+        let in_force = InForce::of_word(unsafe { (&raw const active.in_force).read_volatile() });
         let ifindex = u32::try_from(context.ingress_ifindex()).unwrap_or(u32::MAX);
         let interface = if ifindex < MAX_IFINDEX {
             maps::INTERFACES.get(ifindex).copied()
@@ -63,7 +62,7 @@ impl MapTables {
             interface: interface.unwrap_or(0),
             cpu,
             in_force,
-            active,
+            active: Some(active),
             rules: MapRules::of_arrival(cpu)?,
         })
     }
@@ -335,6 +334,11 @@ impl Tables for MapTables {
     }
 
     #[inline(always)]
+    fn followed(&self) -> u64 {
+        self.active.map_or(0, |active| active.followed)
+    }
+
+    #[inline(always)]
     fn count_slot(&mut self, slot: u32) {
         if let Some(packets) = maps::SLOT_PACKETS.get_ptr_mut(slot_index(self.cpu, slot)) {
             // SAFETY: this CPU alone writes this entry, and map values outlive the program.
@@ -366,6 +370,16 @@ impl Tables for MapTables {
 pub(crate) fn go_over(context: &XdpContext, place: u32) {
     // SAFETY: nothing of this program is left to be done or dropped.
     unsafe { maps::NEXT.tail_call(context, place) };
+}
+
+/// Goes over into the program of somebody else that goes on with packets like the one in the lanes; comes back only if the
+/// policy has none.
+#[inline(always)]
+pub(crate) fn go_on_to_follower(context: &XdpContext, tables: &MapTables) {
+    let slot = policy_slot(tables.lane(lane::GENERATION));
+    let place = follower_index(slot, tables.lane(lane::INTERFACE));
+    // SAFETY: nothing of this program is left to be done or dropped.
+    unsafe { maps::FOLLOWERS.tail_call(context, place) };
 }
 
 /// Leaves word of what the rules say for user space.

@@ -98,12 +98,26 @@ pub struct InterfaceStatus {
     /// How the capacity follows the link, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adaptive: Option<AdaptiveStatus>,
+    /// The XDP program of somebody else that goes on with what passes, where the policy names one (`then`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<FollowerStatus>,
     /// Frames that arrived since attaching.
     pub received_packets: u64,
     /// Their bytes.
     pub received_bytes: u64,
     /// Frames by what became of them; each frame is in exactly one.
     pub outcomes: Vec<OutcomeCount>,
+}
+
+/// A program that goes on with the packets which pass.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FollowerStatus {
+    /// Where it was pinned when the policy came into force.
+    pub path: String,
+    /// Its number in the kernel.
+    pub program_id: u32,
+    /// Its name there, the first 15 bytes.
+    pub program_name: String,
 }
 
 /// How the capacity of an interface follows its link.

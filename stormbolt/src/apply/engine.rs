@@ -12,10 +12,12 @@ use stormbolt_control::units::Nanoseconds;
 
 use super::baselines::Baselines;
 use super::error::ApplyError;
+use super::followers::{named_followers, open_followers};
 use super::memory::TableMemory;
 use super::observe::Received;
 use super::plan::{Numbers, Terms, rule_entries, tables};
 use super::table_sizes::{FixedSizes, room_for};
+use crate::api::documents::FollowerStatus;
 use crate::causes::with_causes;
 use crate::datapath::{
     Attachment, DEFAULT_FLOWS, DEFAULT_SOURCES, Datapath, Pins, PolicyTables, TableSizes,
@@ -39,6 +41,8 @@ pub struct Engine {
     /// What is known of the links since the last tick, by interface.
     pub(super) signals: Vec<LinkSignals>,
     pub(super) attachments: BTreeMap<String, Attachment>,
+    /// What goes on with packets that pass, by the name of their interface.
+    pub(super) followers: BTreeMap<String, FollowerStatus>,
     pub(super) baselines: Baselines,
     pub(super) received: Received,
     pub(super) notices: Vec<String>,
@@ -148,6 +152,7 @@ impl Engine {
             rules: RulesInForce::default(),
             numbers: Numbers::none(cells),
             attachments: BTreeMap::new(),
+            followers: BTreeMap::new(),
             baselines: Baselines::default(),
             notices: Vec::new(),
             absent: BTreeMap::new(),
@@ -243,10 +248,21 @@ impl Engine {
         for cpu in controller.cpu_sets().iter().flat_map(|set| &set.0) {
             self.datapath.enable_cpu(*cpu)?;
         }
-        let attached = self.attach_new(&policy)?;
-        self.write_placement(&controller, &numbers);
-        self.datapath.install(tables)?;
+        let (before, generation) = (self.datapath.generation(), tables.header.generation);
+        let followers = open_followers(&policy, &numbers)?;
+        self.datapath.set_followers(generation, &followers)?;
+        let attached = self.attach_new(&policy).and_then(|attached| {
+            self.write_placement(&controller, &numbers);
+            self.datapath.install(tables)?;
+            Ok(attached)
+        });
+        if attached.is_err() {
+            self.datapath.forget_followers(generation);
+        }
+        let attached = attached?;
 
+        self.datapath.forget_followers(before);
+        self.followers = named_followers(followers);
         self.attachments.extend(attached);
         self.take_baselines(&policy, &numbers);
         self.remember_rules(&policy, rules.all(), &numbers);

@@ -11,6 +11,7 @@ mod describe;
 mod engine;
 mod error;
 mod explain;
+mod followers;
 mod handover;
 mod headroom;
 mod ids;

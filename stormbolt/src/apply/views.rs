@@ -32,6 +32,7 @@ impl Engine {
                     .to_owned(),
                 capacity_bits_per_second: interface.capacity,
                 adaptive: self.adaptive_status(position),
+                then: self.followers.get(&interface.name).cloned(),
                 received_packets: outcomes.iter().map(|outcome| outcome.packets).sum(),
                 received_bytes: outcomes.iter().map(|outcome| outcome.bytes).sum(),
                 outcomes,

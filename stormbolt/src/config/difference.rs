@@ -332,6 +332,7 @@ mod tests {
         let new = OLD
             .replace("5Mbit", "6Mbit")
             .replace("[class.a]\n", "[class.a]\nper-source = \"1Mbit\"\n")
+            .replace("\"1Gbit\"\n", "\"1Gbit\"\nthen = \"/sys/fs/bpf/other\"\n")
             .replace(
                 "version = 1\n",
                 "version = 1\nshadow = true\n[controller]\nlaw = \"strict\"\n",
@@ -340,6 +341,7 @@ mod tests {
         for expected in [
             "setting  shadow - true",
             "setting controller law max-min strict",
+            "interface eth0 then - /sys/fs/bpf/other",
             "class b ceil 5Mbit 6Mbit",
             "class a per-source - 1Mbit",
         ] {

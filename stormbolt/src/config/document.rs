@@ -50,6 +50,7 @@ pub(super) struct InterfaceEntry {
     pub(super) capacity: Option<Field>,
     pub(super) mode: Option<Field>,
     pub(super) overhead: Option<Field>,
+    pub(super) then: Option<Field>,
     pub(super) adaptive: AdaptiveEntry,
 }
 
@@ -289,6 +290,7 @@ impl InterfaceEntry {
             capacity: section.field("capacity", problems),
             mode: section.field("mode", problems),
             overhead: section.field("overhead", problems),
+            then: section.field("then", problems),
             adaptive: AdaptiveEntry {
                 min: section.field("capacity-min", problems),
                 max: section.field("capacity-max", problems),

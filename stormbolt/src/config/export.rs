@@ -36,6 +36,9 @@ pub fn to_toml(policy: &Policy) -> String {
         if interface.overhead != 0 {
             out.value("overhead", interface.overhead);
         }
+        if let Some(then) = &interface.then {
+            out.text("then", then);
+        }
         if let Some(adaptive) = &interface.adaptive {
             write_adaptive(&mut out, adaptive);
         }

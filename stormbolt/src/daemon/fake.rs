@@ -366,6 +366,7 @@ pub(crate) fn interfaces() -> Interfaces {
             mode: "native".to_owned(),
             capacity_bits_per_second: BitsPerSecond(1_000_000_000),
             adaptive: None,
+            then: None,
             received_packets: 1_512_350,
             received_bytes: 151_235_000,
             outcomes,

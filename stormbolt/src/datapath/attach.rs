@@ -347,6 +347,7 @@ fn occupied(name: &str, before: &Device) -> DatapathError {
         },
         (program, _) => DatapathError::Occupied {
             name: name.to_owned(),
+            id: program.map_or_else(|| "N".to_owned(), |(id, _)| id.to_string()),
             program: program.map_or_else(
                 || "the kernel does not say which".to_owned(),
                 |(id, _)| foreign::describe(id),

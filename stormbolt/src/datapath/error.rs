@@ -1,8 +1,11 @@
 //! What can go wrong between user space and the kernel's half.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
+
+use super::follow::FollowerError;
 
 /// Lines of the verifier's log that are shown.
 const VERIFIER_LINES: usize = 12;
@@ -96,13 +99,28 @@ pub enum DatapathError {
     /// Another XDP program is attached.
     #[error(
         "interface `{name}` already has an XDP program: {program}; stop what owns it, or detach it with \
-         `ip link set dev {name} xdp off`, and start again. One interface runs one program: two are not chained"
+         `ip link set dev {name} xdp off`, and start again. If it is to go on with what StormBolt passes, pin it before, \
+         `bpftool prog pin id {id} /sys/fs/bpf/stormbolt/NAME`, let the user of the daemon have the pin, \
+         `chown stormbolt /sys/fs/bpf/stormbolt/NAME` for the service, and name it below `[interface.{name}]`: \
+         `then = \"/sys/fs/bpf/stormbolt/NAME\"`"
     )]
     Occupied {
         /// Its name.
         name: String,
+        /// The number of that program, as far as it is known.
+        id: String,
         /// What is known of that program.
         program: String,
+    },
+    /// The program that is to go on with what passes cannot be had.
+    #[error("packets of interface `{interface}` cannot go on to {} (`then`)", path.display())]
+    Follower {
+        /// Name of the interface.
+        interface: String,
+        /// Where the program is pinned, or should be.
+        path: PathBuf,
+        /// Why not.
+        source: FollowerError,
     },
     /// It is a port of a device that a program runs on, so it runs it already.
     #[error(

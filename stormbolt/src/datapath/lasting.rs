@@ -310,8 +310,9 @@ mod tests {
     use aya_obj::Object;
 
     /// Those that a daemon makes anew.
-    const OF_ONE_DAEMON: [&str; 16] = [
+    const OF_ONE_DAEMON: [&str; 17] = [
         maps::NEXT,
+        maps::FOLLOWERS,
         maps::ACTIVE,
         maps::INTERFACES,
         maps::POLICIES,

@@ -58,11 +58,15 @@ pub struct Datapath {
     /// Lines of the sources' buckets.
     pub(super) source_lines: u32,
     pub(super) templates: Templates,
+    /// The interfaces whose packets others go on with, by the slot of the policy.
+    pub(super) followed: [BTreeSet<u32>; 2],
     /// Number of the program in the kernel.
     pub(super) program_id: u32,
     /// Dropped last: what is detached is detached by then.
     pub(super) pinned: Option<Pinned>,
 }
+
+const _: () = assert!(POLICY_SLOTS == 2);
 
 /// Words of a block.
 const WORDS: u32 = 8;
@@ -217,6 +221,7 @@ impl Datapath {
             cells: sizes.cells,
             source_lines,
             templates: Templates::of(object::data_path())?,
+            followed: [BTreeSet::new(), BTreeSet::new()],
             program_id,
             pinned,
             ebpf,
@@ -262,6 +267,7 @@ fn first_state(inherited: Option<&Record>, hash_seed: u64) -> Active {
         hash_seed: inherited.map_or(hash_seed, |record| record.hash_seed),
         silent_from_ns: u64::MAX,
         sampling: Sampling::OFF,
+        followed: 0,
     }
 }
 

@@ -6,6 +6,7 @@ pub(super) const SAMPLE_PROGRAM: &str = "show";
 pub(super) const EXPLAIN_PROGRAM: &str = "explain";
 pub(super) const EXPLAIN_RULES_PROGRAM: &str = "explain_rules";
 pub(super) const NEXT: &str = "NEXT";
+pub(super) const FOLLOWERS: &str = "FOLLOWERS";
 pub(super) const ACTIVE: &str = "ACTIVE";
 pub(super) const INTERFACES: &str = "INTERFACES";
 pub(super) const POLICIES: &str = "POLICIES";

@@ -198,13 +198,16 @@ impl Daemon {
 /// Where the daemon of a folder has its pins: one of this process, so that those of tests that were killed can be
 /// told by.
 fn bpffs_of(folder: &Path) -> PathBuf {
-    static SWEEP: Once = Once::new();
-    SWEEP.call_once(remove_left_pins);
-    let process = std::process::id();
     let folder = folder.file_name().unwrap().to_str().unwrap();
     // No name on a bpffs has a dot.
-    let folder = folder.replace('.', "-");
-    Path::new(BPFFS).join(format!("{PINS}{process}-{folder}"))
+    pin_of(std::process::id(), &folder.replace('.', "-"))
+}
+
+/// A place for something that a process pins.
+pub(super) fn pin_of(process: u32, name: &str) -> PathBuf {
+    static SWEEP: Once = Once::new();
+    SWEEP.call_once(remove_left_pins);
+    Path::new(BPFFS).join(format!("{PINS}{process}-{name}"))
 }
 
 /// Removes the pins of tests that were killed.
@@ -217,6 +220,9 @@ fn remove_left_pins() {
         let is_left = process.is_some_and(|process| !Path::new("/proc").join(process).exists());
         if is_left {
             drop(Pins::remove(&entry.path()));
+            // A single program, or what is left beside the pins of a daemon.
+            drop(fs::remove_file(entry.path()));
+            drop(fs::remove_dir_all(entry.path()));
         }
     }
 }

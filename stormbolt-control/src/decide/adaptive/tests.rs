@@ -27,6 +27,7 @@ fn interface(start: u64, min: u64, max: u64) -> Interface {
         mode: AttachMode::Auto,
         overhead: 0,
         adaptive: Some(adaptive(min, max)),
+        then: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `show interfaces`: what became of the frames that arrived.
 
 use super::Shown;
-use crate::api::documents::{AdaptiveStatus, InterfaceStatus, Interfaces};
+use crate::api::documents::{AdaptiveStatus, FollowerStatus, InterfaceStatus, Interfaces};
 use crate::cli::format::{bytes, count, measured, seconds};
 use crate::cli::output::Style;
 use crate::cli::table::{Item, Table};
@@ -52,10 +52,12 @@ impl Shown for Interfaces {
                 ]);
             }
         }
+        let followers: Vec<Followed> = self.interfaces.iter().filter_map(followed).collect();
         let following: Vec<Following> = self.interfaces.iter().filter_map(following).collect();
         format!(
-            "{}\n{}{}",
+            "{}\n{}{}{}",
             interfaces.render(),
+            programs(&followers, style),
             links(&following, style),
             outcomes.render()
         )
@@ -69,6 +71,30 @@ fn capacity(interface: &InterfaceStatus) -> String {
         Some(_) => measured(capacity),
         None => capacity.to_string(),
     }
+}
+
+/// An interface whose packets a program of somebody else goes on with.
+type Followed<'a> = (&'a str, &'a FollowerStatus);
+
+fn followed(interface: &InterfaceStatus) -> Option<Followed<'_>> {
+    Some((&interface.name, interface.then.as_ref()?))
+}
+
+/// The programs that go on with what passes; nothing where there are none.
+fn programs(interfaces: &[Followed<'_>], style: Style) -> String {
+    if interfaces.is_empty() {
+        return String::new();
+    }
+    let mut programs = Table::new(style, &["interface", "then", ">program", "name"]);
+    for (name, then) in interfaces {
+        programs.row([
+            (*name).into(),
+            then.path.as_str().into(),
+            then.program_id.to_string().into(),
+            then.program_name.as_str().into(),
+        ]);
+    }
+    format!("{}\n", programs.render())
 }
 
 /// An interface whose capacity follows its link.

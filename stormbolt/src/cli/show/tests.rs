@@ -1,7 +1,7 @@
 //! The exact text of what is shown.
 
 use super::Shown;
-use crate::api::documents::{SetStatus, Sets};
+use crate::api::documents::{FollowerStatus, SetStatus, Sets};
 use crate::cli::output::Style;
 use crate::cli::tests::status;
 use crate::daemon::fake;
@@ -99,6 +99,28 @@ fn interfaces_show_what_became_of_their_frames() {
             "eth0       over_rate     dropped   12.3 k  1.23 MB",
             "eth0       truncated     dropped        5    500 B",
         ],
+    );
+}
+
+#[test]
+fn the_program_that_goes_on_with_what_passes_is_shown() {
+    let mut interfaces = fake::interfaces();
+    interfaces.interfaces[0].then = Some(FollowerStatus {
+        path: "/sys/fs/bpf/stormbolt/other".to_owned(),
+        program_id: 117,
+        program_name: "xdp_filter".to_owned(),
+    });
+    let text = interfaces.table(PLAIN);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(
+        lines[2..6],
+        [
+            "",
+            "interface  then                         program  name",
+            "eth0       /sys/fs/bpf/stormbolt/other      117  xdp_filter",
+            "",
+        ],
+        "\n{text}"
     );
 }
 

@@ -6,7 +6,7 @@ use stormbolt_control::units::BitsPerSecond;
 use super::adaptive::adaptive;
 use crate::config::diagnostic::{Problem, Problems};
 use crate::config::document::InterfaceEntry;
-use crate::config::numbers::word;
+use crate::config::numbers::{text, word};
 use crate::config::section::{Field, Scalar};
 use crate::config::units::{MAX_RATE, MIN_RATE, parse_rate};
 
@@ -62,7 +62,33 @@ fn interface(entry: &InterfaceEntry, problems: &mut Problems) -> Interface {
             .and_then(|field| overhead(field, problems))
             .unwrap_or(0),
         adaptive,
+        then: entry.then.as_ref().and_then(|field| then(field, problems)),
     }
+}
+
+/// Longest path in bytes: `PATH_MAX` less the closing zero.
+const MAX_PATH: usize = 4095;
+
+/// Where the program is pinned that goes on with what passes.
+fn then(field: &Field, problems: &mut Problems) -> Option<String> {
+    let path = text("then", field, problems)?;
+    let fault = if !path.starts_with('/') {
+        "must be an absolute path"
+    } else if path.ends_with('/') {
+        "must be the path of a pinned program, not of a directory"
+    } else if path.len() > MAX_PATH {
+        "is longer than a path may be"
+    } else if path.contains(char::is_control) {
+        "contains control characters"
+    } else {
+        return Some(path.to_owned());
+    };
+    let problem = Problem::error(field.span(), format!("`then` {fault}"));
+    problems.add(problem.help(
+        "name the pin of the XDP program that gets the packets which pass: \
+         `then = \"/sys/fs/bpf/stormbolt/other\"`",
+    ));
+    None
 }
 
 /// What the policer's table has room for.

@@ -103,6 +103,25 @@ fn interfaces_need_a_name_that_linux_takes_and_a_capacity_with_a_unit() {
         one("[interface.eth1]\ncapacity = \"1Gbit\"\nmode = \"nativ\"\n"),
         "10:8: error: `mode` cannot be `nativ`; did you mean `native`? [\"nativ\"]"
     );
+    let then = "[interface.eth1]\ncapacity = \"1Gbit\"\nthen = ";
+    let help = "name the pin of the XDP program that gets the packets which pass: `then = \"/sys/fs/bpf/stormbolt/other\"`";
+    for (given, fault) in [
+        ("\"stormbolt/other\"", "must be an absolute path"),
+        ("\"\"", "must be an absolute path"),
+        (
+            "\"/sys/fs/bpf/\"",
+            "must be the path of a pinned program, not of a directory",
+        ),
+        ("\"/a\\u0000b\"", "contains control characters"),
+    ] {
+        let message = one(&format!("{then}{given}\n"));
+        let expected = format!("10:8: error: `then` {fault}; {help} [{given}]");
+        assert_eq!(message, expected);
+    }
+    assert_eq!(
+        one(&format!("{then}7\n")),
+        "10:8: error: `then` must be a string; put it into quotes [7]"
+    );
     for name in ["sixteen-byte-ifs", "a/b", "a b", ".", "..", "a:b", ""] {
         let message = one(&format!("[interface.\"{name}\"]\ncapacity = \"1Gbit\"\n"));
         assert!(

@@ -76,10 +76,12 @@ fn occupied(interface: &InterfaceFacts) -> DoctorFinding {
         }
         (Some(program), _) => {
             let message = format!(
-                "another XDP program runs there: {program}. One interface runs one program"
+                "another XDP program runs there: {program}. One interface runs one program, which may let another go on with \
+                 what passes"
             );
             DoctorFinding::problem(check, message).remedy(format!(
-                "stop what owns it, or `ip link set dev {name} xdp off`"
+                "stop what owns it, or `ip link set dev {name} xdp off`; to have it behind StormBolt, pin it before, and name \
+                 the pin: `then` in `[interface.{name}]`"
             ))
         }
         (None, Some(_)) => DoctorFinding::ok(check, "StormBolt's program runs there"),

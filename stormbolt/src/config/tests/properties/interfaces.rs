@@ -36,10 +36,11 @@ pub(super) fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
     ]);
     let names = distinct("[a-z\"'.\\\\é]{1,5}[0-9]", 1..4);
     let overheads = -64..=127_i8;
+    let followers = of("/sys/fs/bpf/[a-zé\"\\\\ ]{1,8}");
     let capacities = (CAPACITY..=400_000_000_000_u64)
         .prop_flat_map(|capacity| (Just(capacity), adaptive(capacity)));
-    (names, capacities, modes, overheads).prop_map(
-        |(names, (capacity, adaptive), mode, overhead)| {
+    (names, capacities, modes, overheads, followers).prop_map(
+        |(names, (capacity, adaptive), mode, overhead, then)| {
             let capacity = BitsPerSecond(capacity);
             names
                 .into_iter()
@@ -49,6 +50,7 @@ pub(super) fn interfaces() -> impl Strategy<Value = Vec<Interface>> {
                     mode,
                     overhead,
                     adaptive: adaptive.clone(),
+                    then: then.clone(),
                 })
                 .collect()
         },
