@@ -26,7 +26,7 @@ const FEW_CLASSES: u32 = 8192;
 
 /// Room for what `policy` has, and for what it asks for besides.
 ///
-/// A pair of interface and class takes 192 bytes, and 96 for each CPU. So where there are many classes, there is no
+/// A pair of interface and class takes 192 bytes, and 104 for each CPU. So where there are many classes, there is no
 /// room for more interfaces than are named.
 pub(crate) fn room_for(policy: &Policy) -> CellLayout {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);

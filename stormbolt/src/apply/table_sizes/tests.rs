@@ -8,7 +8,7 @@ use crate::config::parse;
 use crate::datapath::possible_cpus;
 use crate::lab::{Namespace, require_root};
 use stormbolt_common::limits::CellLayout;
-use stormbolt_control::policy::Policy;
+use stormbolt_control::policy::{Class, Policy};
 
 const TABLE_BYTES: u64 = 1 << 20;
 
@@ -126,7 +126,7 @@ fn there_is_room_for_what_the_policy_has_and_for_what_it_asks_for() {
     assert_eq!(room("classes = 8000"), (8192, 16));
     assert_eq!(room("classes = 100_000"), (131_072, 1));
     assert_eq!(room("classes = 100_000\ninterfaces = 3"), (131_072, 4));
-    assert_eq!(room("classes = 1\ninterfaces = 1"), (1, 1));
+    assert_eq!(room("classes = 1\ninterfaces = 1"), (8, 1));
 }
 
 #[test]
@@ -137,11 +137,14 @@ fn a_class_that_there_is_no_room_for_is_refused_with_the_remedy() {
     let namespace = Namespace::new("tables").unwrap();
     let mut engine = started(&namespace, "classes = 1");
     let mut crowded = policy("");
-    let mut second = crowded.classes[0].clone();
-    "second".clone_into(&mut second.name);
-    crowded.classes.push(second);
+    let others = (2..=9).map(|number| Class {
+        name: format!("class-{number}"),
+        ..crowded.classes[0].clone()
+    });
+    let others: Vec<_> = others.collect();
+    crowded.classes.extend(others);
     let refused = namespace.run(|| engine.apply(crowded)).unwrap();
     let message = refused.unwrap_err().to_string();
-    assert!(message.contains("room for 1 classes"), "{message}");
+    assert!(message.contains("room for 8 classes"), "{message}");
     assert_eq!(*engine.policy(), policy("classes = 1"));
 }
