@@ -22,7 +22,7 @@ pub struct ClassCell {
     pub passed_bytes: u64,
     /// What is left of this CPU's lease.
     pub lease: Lease,
-    /// What a packet costs, and what becomes of one that is paid for.
+    /// For how much a packet counts, and what becomes of one that is paid for.
     pub terms: Terms,
 }
 

@@ -26,7 +26,7 @@ pub const MOST_OF_A_PACKET: u32 = 1 << (16 + CREDIT_FRACTION_BITS);
 ///
 /// Written by user space through a memory map while packets are policed by it: every field is one
 /// aligned store, and a packet that sees an old field beside a new one is policed at a rate
-/// between the two.
+/// between the two, or counts for more or less than it should where the class has a limit on packets.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassRate {
@@ -89,7 +89,7 @@ impl ClassRate {
     };
 }
 
-/// What a packet costs whose class is held to a rate, and what becomes of it when it is paid for: the part of a
+/// For how much a packet counts whose class is held to a rate, and what becomes of it when it is paid for: the part of a
 /// [`ClassRate`] that every packet needs. Each CPU has a copy of its own beside its lease.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

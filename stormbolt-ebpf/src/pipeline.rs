@@ -328,6 +328,8 @@ fn pay<F: Frame + ?Sized, T: Tables>(
         buckets,
         dropped,
     } = tables.class_to_pay(cell, arrival.interface, claim.flow)?;
+    // The lease is taken at this rate, which may be one that comes into force in a moment; so is what it pays for.
+    cell.terms = rate.terms();
     let mut held = Held {
         lease: &mut cell.lease,
         refusals,

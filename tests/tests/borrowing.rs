@@ -2,11 +2,13 @@
 #![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 use proptest::prelude::*;
-use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, InterfaceRate};
+use stormbolt_common::police::{
+    BLOCKED, COST_FRACTION_BITS, CREDIT_FRACTION_BITS, ClassRate, InterfaceRate,
+};
 use stormbolt_control::decide::{Borrowing, class_rate, interface_rate};
 use stormbolt_control::policy::{AttachMode, Class, Interface, Policy, Treatment};
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
-use stormbolt_ebpf::police::{Buckets, police};
+use stormbolt_ebpf::police::{Bucket as _, Buckets, police};
 use stormbolt_tests::host_tables::{HostBucket, HostClock};
 use stormbolt_tests::policer::OnCpu;
 
@@ -347,6 +349,22 @@ fn a_slow_link_with_all_priorities_lends_its_whole_capacity_to_the_last_one() {
         all * 100 >= span * 98 && all <= span + units(20_000_000),
         "{all} of {span}"
     );
+}
+
+#[test]
+fn without_a_word_what_a_lease_covers_passes_whatever_the_limit_on_packets() {
+    let mut link = Link::new(GIGABIT, vec![class(0, GIGABIT / 10, None)], 1);
+    let rate = &mut link.members[0].rate;
+    // More than a lease has.
+    rate.least = 60_000 << CREDIT_FRACTION_BITS;
+    rate.failsafe_cost_per_byte = rate.cost_per_byte;
+    link.silent_from_ns = link.now_ns;
+    assert!(link.offer(0, 0, 100));
+    let spent_until_ns = link.members[0].own.spent_until_ns();
+    for _ in 0..100 {
+        assert!(link.offer(0, 0, 100));
+    }
+    assert_eq!(link.members[0].own.spent_until_ns(), spent_until_ns);
 }
 
 #[test]

@@ -142,6 +142,8 @@ fn a_policy_a_new_pin_and_an_interface_that_is_attached_again_change_what_follow
 
     // What runs is the program that was opened, whatever becomes of its pin, until it is opened anew.
     other.unpin();
+    daemon.cli(&["reload"]).with_code(0);
+    assert!(!comes_through(&lab));
     let passing = OtherProgram::load(THEIRS, PASS).pinned_at(Path::new(&path));
     assert!(!comes_through(&lab));
     assert_eq!(passing.seen().to_port, 0);

@@ -1,6 +1,8 @@
 //! A program of somebody else goes on with what passes: packet by packet, by test runs.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::sync::Arc;
+
 use stormbolt::datapath::{DatapathError, Follower, FollowerError};
 use stormbolt::lab::require_root;
 use stormbolt_common::classifier::lane;
@@ -37,8 +39,8 @@ const PORT: u16 = 6;
 /// Where most UDP packets of the table of verdicts go.
 const PORT_OF_TABLE: u16 = 2;
 
-fn follower(program: &OtherProgram) -> Follower {
-    Follower::open("eth0", program.path()).unwrap()
+fn follower(program: &OtherProgram) -> Arc<Follower> {
+    Arc::new(Follower::open("eth0", program.path()).unwrap())
 }
 
 #[test]

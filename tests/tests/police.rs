@@ -170,8 +170,8 @@ proptest! {
                 let allowed = tightest + signed(units(machine.now_ns));
                 prop_assert!(signed(machine.spent) <= allowed, "{} of {allowed}", machine.spent);
             }
-            let held = machine.on_cpus.iter().map(|one| one.may_pass(&machine.rate));
-            let mut held = held.map(|credit| worth(credit, &machine.rate));
+            let knowing = machine.on_cpus.iter().filter(|one| one.lease.epoch == machine.epoch);
+            let mut held = knowing.map(|one| worth(one.lease.credit.into(), &machine.rate));
             prop_assert!(held.all(|held| held <= units(lease.into())));
         }
     }

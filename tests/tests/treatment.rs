@@ -7,7 +7,7 @@ use stormbolt::lab::require_root;
 use stormbolt_common::limits::cell;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::{
-    BLOCKED, COST_FRACTION_BITS, ClassRate, MARK_CONGESTION, REWRITE_DSCP, SHADOW,
+    BLOCKED, COST_FRACTION_BITS, ClassRate, MARK_CONGESTION, NO_BORROWING, REWRITE_DSCP, SHADOW,
 };
 use stormbolt_common::policy::VERDICT_SHADOW_DROP;
 use stormbolt_tests::cases;
@@ -117,6 +117,36 @@ fn all_terms_of_a_class_change_when_other_rates_come_into_force() {
     both.put_rates_into_force();
     let (outcome, _) = both.run(name, &frame);
     assert_eq!(outcome, Outcome::OverRate);
+}
+
+#[test]
+fn what_a_cpu_has_leased_does_not_pass_when_the_class_is_blocked() {
+    if !require_root("what_a_cpu_has_leased_does_not_pass_when_the_class_is_blocked") {
+        return;
+    }
+    // A millisecond at 8 Gbit/s, of which one packet takes little.
+    let fast = ClassRate {
+        cost_per_byte: 1 << COST_FRACTION_BITS,
+        burst_ns: 20_000_000,
+        lease_ns: 1_000_000,
+        reserve_ns: NO_BORROWING,
+        ..ClassRate::UNLIMITED
+    };
+    let mut both = under(fast);
+    let (name, frame) = &segments(0)[0];
+    let (outcome, ..) = both.run_changing(name, frame);
+    assert_eq!(outcome, Outcome::ClassPassed);
+    let class = cell(0, cases::tables(1).0.header.default_class);
+    assert!(both.kernel.leased_credit(class) > 0);
+    let blocked = ClassRate {
+        cost_per_byte: BLOCKED,
+        ..fast
+    };
+    both.set_rate(class, blocked);
+    both.put_rates_into_force();
+    let (outcome, ..) = both.run_changing(name, frame);
+    assert_eq!(outcome, Outcome::OverRate);
+    assert_eq!(both.kernel.leased_credit(class), 0);
 }
 
 #[test]

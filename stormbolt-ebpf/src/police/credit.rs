@@ -10,7 +10,7 @@ use super::renew::may_borrow;
 /// Fraction bits of a time that is a cost per byte times a credit.
 const FRACTION_BITS: u32 = COST_FRACTION_BITS + CREDIT_FRACTION_BITS;
 
-/// Beyond these a product would not fit 64 bits: a byte takes a tenth of a second, a time a quarter of an hour.
+/// Beyond these a product would not fit 64 bits: a byte takes a hundredth of a second, a time a quarter of an hour.
 /// There the fraction of a cost no longer matters.
 const DEAR: u64 = 1 << 43;
 const LONG_NS: u64 = 1 << 40;

@@ -228,7 +228,7 @@ fn from_others<B: Bucket>(
 }
 
 /// Takes what covers the packet at the rate that holds while the controller is silent, which knows no limit on
-/// packets.
+/// packets: what is left over for others counts as any lease does.
 #[inline(always)]
 fn by_failsafe<B: Bucket>(
     rate: &ClassRate,
@@ -238,6 +238,10 @@ fn by_failsafe<B: Bucket>(
     bytes: u64,
 ) -> bool {
     let cost = bytes << CREDIT_FRACTION_BITS;
+    if u64::from(lease.credit) >= cost {
+        lend(lease, 0, cost);
+        return true;
+    }
     let taken = match rate.failsafe_cost_per_byte {
         0 => UNLIMITED_LOAN,
         BLOCKED => return false,

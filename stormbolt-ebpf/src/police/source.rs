@@ -111,7 +111,7 @@ pub const fn source_time(jiffies: u64, tick_ns: u64) -> u64 {
 /// Decides on a packet of `bytes` bytes of `source` at `now` ([`source_time`]), and takes what it costs out of the
 /// source's bucket if it passes.
 ///
-/// `odd` is any number that is different for every packet: a cost is rounded to whole units by it, up as often as is
+/// `odd` is any number that goes on as packets pass: a cost is rounded to whole units by it, up as often as is
 /// right.
 #[inline(always)]
 pub fn police_source<W: SourceWord>(

@@ -1,6 +1,7 @@
 //! Observe, decide, apply: the policy in force and what it takes to keep it so.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use stormbolt_common::limits::SLOTS_PER_CPU_SET;
 use stormbolt_common::steer::entry_for_cpu;
@@ -12,7 +13,7 @@ use stormbolt_control::units::Nanoseconds;
 
 use super::baselines::Baselines;
 use super::error::ApplyError;
-use super::followers::{named_followers, open_followers};
+use super::followers::{is_named, named_followers, open_followers};
 use super::memory::TableMemory;
 use super::observe::Received;
 use super::plan::{Numbers, Terms, rule_entries, tables};
@@ -20,7 +21,7 @@ use super::table_sizes::{FixedSizes, room_for};
 use crate::api::documents::FollowerStatus;
 use crate::causes::with_causes;
 use crate::datapath::{
-    Attachment, DEFAULT_FLOWS, DEFAULT_SOURCES, Datapath, Pins, PolicyTables, TableSizes,
+    Attachment, DEFAULT_FLOWS, DEFAULT_SOURCES, Datapath, Follower, Pins, PolicyTables, TableSizes,
 };
 
 /// A time that never comes.
@@ -43,6 +44,8 @@ pub struct Engine {
     pub(super) attachments: BTreeMap<String, Attachment>,
     /// What goes on with packets that pass, by the name of their interface.
     pub(super) followers: BTreeMap<String, FollowerStatus>,
+    /// The programs that go on with what passes under the policy in force, and under the one before.
+    opened: Vec<Arc<Follower>>,
     pub(super) baselines: Baselines,
     pub(super) received: Received,
     pub(super) notices: Vec<String>,
@@ -153,6 +156,7 @@ impl Engine {
             numbers: Numbers::none(cells),
             attachments: BTreeMap::new(),
             followers: BTreeMap::new(),
+            opened: Vec::new(),
             baselines: Baselines::default(),
             notices: Vec::new(),
             absent: BTreeMap::new(),
@@ -249,7 +253,7 @@ impl Engine {
             self.datapath.enable_cpu(*cpu)?;
         }
         let (before, generation) = (self.datapath.generation(), tables.header.generation);
-        let followers = open_followers(&policy, &numbers)?;
+        let followers = open_followers(&policy, &numbers, &self.opened)?;
         self.datapath.set_followers(generation, &followers)?;
         let attached = self.attach_new(&policy).and_then(|attached| {
             self.write_placement(&controller, &numbers);
@@ -262,7 +266,10 @@ impl Engine {
         let attached = attached?;
 
         self.datapath.forget_followers(before);
-        self.followers = named_followers(followers);
+        self.followers = named_followers(&followers);
+        self.opened.retain(|one| is_named(one, &self.policy));
+        self.opened
+            .extend(followers.into_iter().map(|(_, one)| one));
         self.attachments.extend(attached);
         self.take_baselines(&policy, &numbers);
         self.remember_rules(&policy, rules.all(), &numbers);

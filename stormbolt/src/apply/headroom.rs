@@ -7,7 +7,8 @@ use stormbolt_common::police::{
 use stormbolt_control::units::Nanoseconds;
 use stormbolt_ebpf::police::{Bucket, Buckets, Clock, Held, police};
 
-/// A bucket at one moment, in bytes at the class's rate.
+/// A bucket at one moment, in bytes at the class's rate; of a class whose packets count as 64 KiB each
+/// ([`stormbolt_common::police::MOST_OF_A_PACKET`]), in such bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tokens {
     /// What it holds.

@@ -90,7 +90,8 @@ impl Datapath {
             .map_err(DatapathError::map("read", name))
     }
 
-    /// What the CPUs have taken out of that bucket, or borrowed, and not spent, as [`Lease::credit`] counts it.
+    /// What the CPUs have taken out of that bucket, or borrowed, and not spent, as [`Lease::credit`] counts it. After a step
+    /// down of the rate each of them gives up what is too much with its next packet.
     ///
     /// [`Lease::credit`]: stormbolt_common::counters::Lease::credit
     pub fn leased_credit(&self, cell: u32) -> u64 {

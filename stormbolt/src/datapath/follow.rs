@@ -10,6 +10,7 @@ use std::io;
 use std::mem::offset_of;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aya::maps::{MapError, ProgramArray};
 use aya::programs::{ProgramError, ProgramInfo, Xdp};
@@ -119,7 +120,7 @@ impl Datapath {
     pub fn set_followers(
         &mut self,
         generation: u32,
-        followers: &[(u32, Follower)],
+        followers: &[(u32, Arc<Follower>)],
     ) -> Result<(), DatapathError> {
         self.forget_followers(generation);
         if followers.is_empty() {
@@ -186,7 +187,7 @@ impl Datapath {
         ProgramArray::try_from(self.ebpf.map_mut(maps::FOLLOWERS).ok_or_else(missing)?)
     }
 
-    /// What the programs of this layout are known by, whoever has loaded them.
+    /// What the programs of this build are known by, whoever has loaded them.
     fn own_tags(&mut self) -> Result<Vec<u64>, DatapathError> {
         let mut tags = Vec::new();
         for name in [maps::PROGRAM, maps::RULES_PROGRAM, maps::SAMPLE_PROGRAM] {
