@@ -17,7 +17,7 @@ const LONG_NS: u64 = 1 << 40;
 
 /// The time that a credit ([`stormbolt_common::counters::Lease::credit`]) takes at a cost, in ns, rounded down.
 #[inline(always)]
-pub const fn time_of(credit: u64, cost_per_byte: u64) -> u64 {
+pub(super) const fn time_of(credit: u64, cost_per_byte: u64) -> u64 {
     if cost_per_byte < DEAR {
         credit.wrapping_mul(cost_per_byte) >> FRACTION_BITS
     } else {
@@ -27,7 +27,7 @@ pub const fn time_of(credit: u64, cost_per_byte: u64) -> u64 {
 
 /// The credit that a time pays for at a cost, rounded down; at no cost none.
 #[inline(always)]
-pub fn credit_of(time_ns: u64, cost_per_byte: u64) -> u64 {
+pub(super) fn credit_of(time_ns: u64, cost_per_byte: u64) -> u64 {
     // No cost is zero where this is asked; the compiler does not know.
     let credit = if time_ns < LONG_NS {
         (time_ns << FRACTION_BITS).checked_div(cost_per_byte)

@@ -27,7 +27,7 @@ mod source;
 
 pub use ahead::{Ahead, Claim, pass_ahead};
 pub use bucket::Bucket;
-pub use credit::{credit_of, longest_lease, time_of};
+pub use credit::longest_lease;
 pub use dropped::{Known, note_dropped, note_passed, recall};
 pub use renew::{Buckets, MIN_BURST_FOR_UNSEEN_REFUSAL_NS, REFUSALS_PER_LOOK, Refusal, renew};
 
