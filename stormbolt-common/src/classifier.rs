@@ -107,6 +107,8 @@ pub mod lane {
     /// What is to be done with the packet beside its verdict, and what became of it ([`crate::sample::Taken`]); zero, mostly:
     /// nothing.
     pub const SAMPLE: u32 = 29;
+    /// The class of a packet that this CPU's lease does not simply pay for.
+    pub const CLASS: u32 = 30;
 }
 
 /// In [`lane::VERDICT`]: no rule matches.

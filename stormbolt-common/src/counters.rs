@@ -45,14 +45,18 @@ pub struct Refusals {
     /// empty.
     pub jiffy: u32,
     /// How many more packets of that jiffy are refused without another look at the clock.
-    pub left: u32,
+    pub left: u16,
+    /// The same of packets that find nothing beside what passes ahead of the rate.
+    pub left_beside: u8,
+    /// Not zero: the class owed something for what passed ahead of its rate at that look.
+    pub owes: u8,
     /// Packets dropped because the class was out of tokens, wrapping at 2^64.
     pub dropped_packets: u64,
     /// Bytes dropped because the class was out of tokens, counted as [`ClassCell::passed_bytes`].
     pub dropped_bytes: u64,
 }
 
-/// Packets of one class that one CPU has let pass though its rate did not pay for them, wrapping at 2^64.
+/// Packets of one class that one CPU has let pass ahead of its rate or beside such packets, wrapping at 2^64.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AheadCounter {

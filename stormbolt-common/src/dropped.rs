@@ -1,10 +1,14 @@
-//! What a CPU remembers of the TCP segments that it dropped, so that it knows them when they come again, and of
+//! What is remembered of the TCP segments that were dropped, to know them when they come again, and of
 //! what their flows have had ahead of the rate.
+//!
+//! All CPUs share it. A sender goes on from the CPU that its timer runs on, or the receiver from the one that an interrupt
+//! has moved to: where each CPU remembered its own drops, a segment that came again over another one was dropped
+//! a second time, and its sender waited for its timer.
 
 /// Ranges of one [`DroppedLine`].
 pub const RANGES_PER_LINE: usize = 4;
-/// Lines of each CPU.
-pub const DROPPED_LINES: u32 = 4096;
+/// Lines.
+pub const DROPPED_LINES: u32 = 8192;
 
 /// The most that is remembered of what a flow has had, in 2^20 ns: about a second.
 pub const MOST_OWED: u16 = 1023;
@@ -28,19 +32,19 @@ pub struct DroppedRange {
 }
 
 /// Ranges of the flows whose hash leads here: one cache line.
-#[repr(C, align(64))]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DroppedLine {
     /// In no order.
     pub ranges: [DroppedRange; RANGES_PER_LINE],
 }
 
-/// Index of a line in the map that holds all CPUs.
+/// Index of a flow's line. The lowest bit of a flow is always set.
 #[inline(always)]
-pub const fn dropped_line_index(cpu: u32, flow: u32) -> u32 {
-    cpu * DROPPED_LINES + flow % DROPPED_LINES
+pub const fn dropped_line_index(flow: u32) -> u32 {
+    (flow >> 1) % DROPPED_LINES
 }
 
 const _: () = assert!(size_of::<DroppedRange>() == 16 && align_of::<DroppedRange>() == 4);
-const _: () = assert!(size_of::<DroppedLine>() == 64 && align_of::<DroppedLine>() == 64);
+const _: () = assert!(size_of::<DroppedLine>() == 64 && align_of::<DroppedLine>() == 8);
 const _: () = assert!(DROPPED_LINES.is_power_of_two());

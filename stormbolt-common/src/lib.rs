@@ -29,7 +29,7 @@ pub mod steer;
 ///
 /// It is raised whenever a type in this crate, a map or the meaning of a value changes, so that a
 /// daemon never adopts maps that it would misread.
-pub const LAYOUT_VERSION: u32 = 13;
+pub const LAYOUT_VERSION: u32 = 14;
 
 /// An IP address as 128 bits in network order; IPv4 as `::ffff:a.b.c.d` (RFC 4291 section
 /// 2.5.5.2), so that both families share every table.

@@ -185,8 +185,11 @@ pub struct SharedBucket {
     pub spent_until_ns: u64,
     /// Of a class: the time up to which its ceil is spent, in ns.
     pub ceil_spent_until_ns: u64,
+    /// Of a class: the time up to which half of its rate is spent by what passes while the class owes for what has
+    /// passed ahead of its rate, in ns.
+    pub beside_spent_until_ns: u64,
     /// Zero; keeps two buckets off one cache line.
-    pub reserved: [u64; 6],
+    pub reserved: [u64; 5],
 }
 
 const _: () = assert!(size_of::<ClassRate>() == 64 && align_of::<ClassRate>() == 8);

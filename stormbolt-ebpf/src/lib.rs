@@ -16,3 +16,4 @@ pub mod rewrite;
 pub mod sample;
 pub mod steer;
 pub mod tables;
+pub mod unpaid;

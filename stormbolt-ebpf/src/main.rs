@@ -1,5 +1,6 @@
 //! StormBolt's XDP programs: the one that is attached to every interface in the policy, and the one
-//! that says what it would do; each goes over into a second one for the rules.
+//! that says what it would do; each goes over into a second one for the rules, and the first then into a third one where a
+//! lease does not pay.
 #![no_std]
 #![no_main]
 #![feature(core_intrinsics)]
@@ -19,7 +20,7 @@ use stormbolt_common::programs;
 use stormbolt_common::sample::Taken;
 use stormbolt_ebpf::sample::Rest;
 use stormbolt_ebpf::tables::Rules as _;
-use stormbolt_ebpf::{pipeline, sample};
+use stormbolt_ebpf::{pipeline, sample, unpaid};
 
 use crate::kernel::packet::XdpPacket;
 use crate::kernel::samples::show_to_user_space;
@@ -54,7 +55,27 @@ pub(crate) fn stormbolt_rules(context: XdpContext) -> u32 {
     let packet = XdpPacket::new(&context);
     match MapTables::of_lanes() {
         Some(mut tables) => {
-            let outcome = pipeline::finish(&packet, &mut tables);
+            let outcome = if let Some(outcome) = pipeline::finish(&packet, &mut tables) {
+                outcome
+            } else {
+                go_over(&context, programs::UNPAID);
+                pipeline::stranded(&mut tables)
+            };
+            let rest = sample::rest(&mut tables, outcome);
+            end(&context, &tables, outcome, rest)
+        }
+        None => xdp_action::XDP_PASS,
+    }
+}
+
+/// Takes the frame in the lanes through the rest, if this CPU's lease does not simply pay for it.
+#[xdp]
+#[inline(always)]
+pub(crate) fn stormbolt_unpaid(context: XdpContext) -> u32 {
+    let packet = XdpPacket::new(&context);
+    match MapTables::of_lanes() {
+        Some(mut tables) => {
+            let outcome = unpaid::finish_unpaid(&packet, &mut tables);
             let rest = sample::rest(&mut tables, outcome);
             end(&context, &tables, outcome, rest)
         }

@@ -2,7 +2,6 @@
 
 use stormbolt_common::classifier::Block;
 use stormbolt_common::counters::{AheadCounter, ClassCell, Refusals};
-use stormbolt_common::dropped::DroppedLine;
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::ClassRate;
@@ -10,7 +9,7 @@ use stormbolt_common::policy::{FamilyRoots, PolicyHeader};
 use stormbolt_common::sample::{SampleGauge, Sampling};
 use stormbolt_common::source::{OffenderSet, SOURCES_PER_LINE, SourceCounters, SourceLimit};
 
-use crate::police::{Bucket, Buckets, Clock, SourceWord};
+use crate::police::{Bucket, Buckets, Clock, SharedLine, SourceWord};
 
 /// The compiled rules of all policies that packets may be in.
 pub trait Rules {
@@ -43,7 +42,7 @@ pub trait Rules {
 }
 
 /// A class when its lease is spent, seen from the CPU that runs.
-pub struct ToPay<'a, B> {
+pub struct ToPay<'a, B, L> {
     /// The rate in force.
     pub rate: &'a ClassRate,
     /// Counters and lease.
@@ -54,8 +53,8 @@ pub struct ToPay<'a, B> {
     pub ahead: &'a mut AheadCounter,
     /// The buckets.
     pub buckets: Buckets<'a, B>,
-    /// What this CPU remembers of dropped segments.
-    pub dropped: &'a mut DroppedLine,
+    /// What is remembered of dropped segments.
+    pub dropped: &'a L,
 }
 
 /// What one CPU knows about sources that it refused.
@@ -70,6 +69,8 @@ pub struct Refused<'a> {
 pub trait Tables: Rules {
     /// The buckets' type.
     type Bucket: Bucket;
+    /// The type of the memory of dropped segments.
+    type Dropped: SharedLine;
     /// The clock's type.
     type Clock: Clock;
     /// The type of the words of sources' buckets.
@@ -94,7 +95,7 @@ pub trait Tables: Rules {
         cell: u32,
         interface: u32,
         flow: u32,
-    ) -> Option<ToPay<'_, Self::Bucket>>;
+    ) -> Option<ToPay<'_, Self::Bucket, Self::Dropped>>;
     /// What each source may have, by the number of the limit.
     fn source_limit(&self, number: u32) -> Option<&SourceLimit>;
     /// Line of the sources' buckets, the lowest bits of `number`.

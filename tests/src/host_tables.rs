@@ -1,12 +1,13 @@
 //! The tables of the stages in plain memory, so that the same code runs on the host.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use stormbolt::datapath::PolicyTables;
 use stormbolt_common::classifier::{Block, Lanes};
 use stormbolt_common::counters::{AheadCounter, ClassCell, PacketCounter, Refusals};
-use stormbolt_common::dropped::{DROPPED_LINES, DroppedLine};
+use stormbolt_common::dropped::{DroppedRange, RANGES_PER_LINE, dropped_line_index};
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::limits::{MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
 use stormbolt_common::outcome::Outcome;
@@ -18,7 +19,7 @@ use stormbolt_common::source::{
 };
 use stormbolt_common::steer::{STAY, cpu_of_entry};
 use stormbolt_control::observe::CellCounters;
-use stormbolt_ebpf::police::{Bucket, Buckets, Clock, SourceWord};
+use stormbolt_ebpf::police::{Bucket, Buckets, Clock, SharedLine, SourceWord};
 use stormbolt_ebpf::tables::{Refused, Rules, Tables, ToPay};
 
 use crate::counters::{Counters, Watched, interfaces_and_outcomes};
@@ -76,6 +77,20 @@ impl Bucket for HostBucket {
     }
 }
 
+/// A line of what was dropped in plain memory.
+#[derive(Debug, Default)]
+pub struct HostLine([Cell<DroppedRange>; RANGES_PER_LINE]);
+
+impl SharedLine for HostLine {
+    fn range(&self, place: usize) -> DroppedRange {
+        self.0[place % RANGES_PER_LINE].get()
+    }
+
+    fn set_range(&self, place: usize, range: DroppedRange) {
+        self.0[place % RANGES_PER_LINE].set(range);
+    }
+}
+
 /// One class on one interface.
 #[derive(Debug, Default)]
 struct HostCell {
@@ -84,6 +99,7 @@ struct HostCell {
     ahead: AheadCounter,
     own: HostBucket,
     ceil: HostBucket,
+    beside: HostBucket,
     sources: SourceCounters,
 }
 
@@ -127,7 +143,7 @@ pub struct HostTables {
     cells: BTreeMap<u32, HostCell>,
     /// Buckets of the interfaces.
     shared: BTreeMap<u32, HostBucket>,
-    dropped: BTreeMap<u32, DroppedLine>,
+    dropped: BTreeMap<u32, HostLine>,
     sources: Vec<[HostBucket; SOURCES_PER_LINE]>,
     offenders: BTreeMap<u32, OffenderSet>,
     outcomes: Vec<PacketCounter>,
@@ -300,6 +316,7 @@ impl Rules for HostTables {
 
 impl Tables for HostTables {
     type Bucket = HostBucket;
+    type Dropped = HostLine;
     type Clock = HostClock;
     type SourceWord = HostBucket;
 
@@ -336,7 +353,7 @@ impl Tables for HostTables {
         cell: u32,
         interface: u32,
         flow: u32,
-    ) -> Option<ToPay<'_, HostBucket>> {
+    ) -> Option<ToPay<'_, HostBucket, HostLine>> {
         let policy = self.policy.as_ref()?;
         let given = policy.rates.iter().find(|(of, _)| *of == cell);
         let capacities = &policy.interface_rates;
@@ -345,6 +362,7 @@ impl Tables for HostTables {
         let buckets = Buckets {
             own: &held.own,
             ceil: &held.ceil,
+            beside: &held.beside,
             shared: self.shared.entry(interface).or_default(),
             interface: capacity.map_or(&InterfaceRate::LENDS_NOTHING, |(_, capacity)| capacity),
             silent_from_ns: u64::MAX,
@@ -355,7 +373,7 @@ impl Tables for HostTables {
             refusals: &mut held.refusals,
             ahead: &mut held.ahead,
             buckets,
-            dropped: self.dropped.entry(flow % DROPPED_LINES).or_default(),
+            dropped: self.dropped.entry(dropped_line_index(flow)).or_default(),
         })
     }
 

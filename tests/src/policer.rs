@@ -49,6 +49,7 @@ pub fn police_alone<C: Clock, B: Bucket>(
     let buckets = Buckets {
         own: bucket,
         ceil: bucket,
+        beside: bucket,
         shared: bucket,
         interface: &InterfaceRate::LENDS_NOTHING,
         silent_from_ns: u64::MAX,

@@ -3,20 +3,19 @@
 use std::sync::atomic::AtomicU64;
 
 use proptest::prelude::*;
-use stormbolt_common::dropped::DroppedLine;
 use stormbolt_common::police::{COST_FRACTION_BITS, ClassRate, InterfaceRate, MARK_CONGESTION};
 use stormbolt_ebpf::police::{
-    Ahead, Buckets, Claim, Held, Known, note_dropped, note_passed, pass_ahead, police, recall,
+    Ahead, Bucket as _, Buckets, Claim, Held, Known, Noted, find, pass_ahead, police,
 };
-use stormbolt_tests::host_tables::{HostBucket, HostClock};
+use stormbolt_tests::host_tables::{HostBucket, HostClock, HostLine};
 use stormbolt_tests::policer::OnCpu;
 
 /// A byte a microsecond: 8 Mbit/s.
 const BYTE_NS: u64 = 1_000;
 const BURST_NS: u64 = 20_000_000;
 const AHEAD_US: u32 = 200_000;
-/// What one flow may owe that has had nothing of late.
-const MOST_AHEAD_NS: u64 = 300_000_000;
+/// What may be owed when a flow has passed that has had nothing of late, and what of a burst passes beside.
+const MOST_OWED_NS: u64 = 300_000_000 + BURST_NS / 2;
 const SECOND_NS: u64 = 1_000_000_000;
 const FLOW: u32 = 77;
 
@@ -48,12 +47,31 @@ const OTHER: Claim = Claim {
     is_capable: false,
 };
 
+/// Takes note that a segment was dropped.
+fn note_dropped(line: &HostLine, flow: u32, sequence: u32, jiffy: u16) {
+    let mut found = find(line, flow, jiffy);
+    found.note_dropped(flow, sequence, jiffy);
+    found.keep(line);
+}
+
+/// Takes note that one has passed which was dropped before.
+fn note_passed(line: &HostLine, flow: u32, sequence: u32, jiffy: u16) {
+    let mut found = find(line, flow, jiffy);
+    found.note_passed(Known::Again, sequence, jiffy);
+    found.keep(line);
+}
+
+fn recall(line: &HostLine, flow: u32, sequence: u32, jiffy: u16) -> Known {
+    find(line, flow, jiffy).recall(sequence, jiffy)
+}
+
 /// A class on one CPU.
 struct Class {
     rate: ClassRate,
     bucket: HostBucket,
     on_cpu: OnCpu,
-    line: DroppedLine,
+    beside: HostBucket,
+    line: HostLine,
 }
 
 impl Class {
@@ -62,7 +80,8 @@ impl Class {
             rate: rate(ahead_us),
             bucket: HostBucket::default(),
             on_cpu: OnCpu::default(),
-            line: DroppedLine::default(),
+            beside: HostBucket::default(),
+            line: HostLine::default(),
         }
     }
 
@@ -72,6 +91,7 @@ impl Class {
         let buckets = Buckets {
             own: &self.bucket,
             ceil: &self.bucket,
+            beside: &self.beside,
             shared: &self.bucket,
             interface: &InterfaceRate::LENDS_NOTHING,
             silent_from_ns: u64::MAX,
@@ -85,11 +105,19 @@ impl Class {
         match police(rate, &mut held, &buckets, &clock, bytes) {
             Ok(()) => Ahead::Passed,
             Err(refusal) => {
-                let asked = (claim, refusal);
-                let line = &mut self.line;
-                pass_ahead(rate, ahead, &buckets, line, &clock, asked, bytes)
+                let mut noted = Noted {
+                    counter: ahead,
+                    refusals: held.refusals,
+                    dropped: &self.line,
+                };
+                pass_ahead(rate, &mut noted, &buckets, &clock, (claim, refusal), bytes)
             }
         }
+    }
+
+    /// Takes note that a segment was dropped.
+    fn note_dropped(&self, flow: u32, sequence: u32, jiffy: u16) {
+        note_dropped(&self.line, flow, sequence, jiffy);
     }
 
     /// Makes the class owe so much.
@@ -189,7 +217,7 @@ fn a_flow_that_has_had_much_of_late_leaves_the_last_third_to_others() {
             ..data(first)
         };
         let jiffy = u16::try_from((SECOND_NS + now_ns) / 4_000_000).expect("a few seconds");
-        note_dropped(&mut class.line, flow, first, jiffy);
+        class.note_dropped(flow, first, jiffy);
         class.packet(now_ns, claim, 1000)
     };
     // Ten seconds of twice the rate.
@@ -224,7 +252,7 @@ fn what_passed_ahead_is_paid_back_before_anything_else_passes() {
     let first = class.until_dropped(0);
     for _ in 0..30 {
         // The same one over and over, as far as anybody can tell.
-        note_dropped(&mut class.line, FLOW, first, 250);
+        class.note_dropped(FLOW, first, 250);
         assert_eq!(class.packet(0, data(first), 1000), Ahead::Passed);
     }
     // 30 ms are owed.
@@ -249,7 +277,62 @@ fn packets_are_marked_where_their_senders_understand_it() {
     assert_eq!(class.on_cpu.ahead.marked_packets, 1);
     class.rate.treatment = 0;
     class.on_cpu.refusals.left = 0;
-    assert_eq!(class.packet(later, capable, 1000), Ahead::Refused);
+    // Not that one, but as any packet beside what has passed ahead.
+    assert_eq!(class.packet(later, capable, 1000), Ahead::Passed);
+}
+
+/// Of a packet a millisecond for half a second, how many pass.
+fn passing_of_the_whole_rate(class: &mut Class, claim: Claim) -> usize {
+    let became = |millisecond: u64| class.packet(millisecond * 1_000_000, claim, 1000);
+    (0..500)
+        .map(became)
+        .filter(|one| *one != Ahead::Refused)
+        .count()
+}
+
+#[test]
+fn other_packets_have_half_of_the_rate_while_the_class_owes() {
+    let mut class = Class::new(AHEAD_US);
+    class.owe(1000);
+    let passing = passing_of_the_whole_rate(&mut class, OTHER);
+    // Half of the burst, and half of the rate.
+    let most = 10 + 250;
+    assert!((most - 5..=most).contains(&passing), "{passing}");
+    // And the class owes that as well.
+    let owed_ns = class.bucket.spent_until_ns() - SECOND_NS;
+    let added = u64::try_from(passing).expect("hundreds");
+    assert_eq!(owed_ns / 1_000_000, 1000 + added);
+}
+
+#[test]
+fn a_flow_that_begins_while_the_class_owes_has_its_part_of_that() {
+    let mut class = Class::new(AHEAD_US);
+    class.owe(1000);
+    let first = class.until_dropped(0);
+    assert!(
+        (9_000..=10_000).contains(&first),
+        "half of the burst: {first}"
+    );
+}
+
+#[test]
+fn nothing_passes_beside_where_nothing_is_owed_or_nothing_may_pass_ahead() {
+    let flood = |class: &mut Class| {
+        let became = |tenth: u64| class.packet(tenth * 100_000, OTHER, 1000);
+        (0..5000)
+            .map(became)
+            .filter(|one| *one != Ahead::Refused)
+            .count()
+    };
+    let mut class = Class::new(AHEAD_US);
+    let passing = flood(&mut class);
+    assert!(
+        (510..=521).contains(&passing),
+        "the rate and the burst: {passing}"
+    );
+    let mut class = Class::new(0);
+    class.owe(1000);
+    assert_eq!(flood(&mut class), 0);
 }
 
 #[test]
@@ -261,9 +344,9 @@ fn nothing_passes_ahead_where_nothing_may() {
 
 #[test]
 fn a_flow_is_forgotten_when_four_others_have_taken_its_line() {
-    let mut line = DroppedLine::default();
+    let line = HostLine::default();
     for (flow, jiffy) in (1..=5).zip(1..) {
-        note_dropped(&mut line, flow, 9, jiffy);
+        note_dropped(&line, flow, 9, jiffy);
     }
     assert_eq!(recall(&line, 1, 9, 6), Known::Not);
     for flow in 2..=5 {
@@ -273,16 +356,16 @@ fn a_flow_is_forgotten_when_four_others_have_taken_its_line() {
 
 #[test]
 fn a_range_shrinks_as_its_first_segments_come_again() {
-    let mut line = DroppedLine::default();
+    let line = HostLine::default();
     for sequence in [100, 200, 300] {
-        note_dropped(&mut line, FLOW, sequence, 1);
+        note_dropped(&line, FLOW, sequence, 1);
     }
-    note_passed(&mut line, FLOW, 100);
+    note_passed(&line, FLOW, 100, 1);
     assert_eq!(recall(&line, FLOW, 100, 1), Known::Outside);
     assert_eq!(recall(&line, FLOW, 200, 1), Known::Again);
-    note_dropped(&mut line, FLOW, 300, 1);
-    note_passed(&mut line, FLOW, 200);
-    note_passed(&mut line, FLOW, 300);
+    note_dropped(&line, FLOW, 300, 1);
+    note_passed(&line, FLOW, 200, 1);
+    note_passed(&line, FLOW, 300, 1);
     assert_eq!(recall(&line, FLOW, 301, 2), Known::Outside);
     assert_eq!(recall(&line, FLOW, 301, 3), Known::AfterPause);
 }
@@ -295,7 +378,7 @@ proptest! {
         lengths in prop::collection::vec(1..100_000_u32, 1..50),
         order in prop::collection::vec(any::<prop::sample::Index>(), 1..50),
     ) {
-        let mut line = DroppedLine::default();
+        let line = HostLine::default();
         let mut at = begin;
         let mut sequences = Vec::new();
         for length in lengths {
@@ -304,7 +387,7 @@ proptest! {
         }
         let dropped: Vec<u32> = order.iter().map(|index| *index.get(&sequences)).collect();
         for &sequence in &dropped {
-            note_dropped(&mut line, FLOW, sequence, 5);
+            note_dropped(&line, FLOW, sequence, 5);
         }
         for &sequence in &dropped {
             prop_assert_eq!(recall(&line, FLOW, sequence, 5), Known::Again);
@@ -337,7 +420,7 @@ proptest! {
                 prop_assert!(is_capable);
             }
             // A packet as such, and what a lease is rounded up by.
-            let most = (now + BURST_NS + MOST_AHEAD_NS) / BYTE_NS + 1514 + 2;
+            let most = (now + BURST_NS + MOST_OWED_NS) / BYTE_NS + 1514 + 2;
             prop_assert!(passed <= most, "{passed} of {most} after {now} ns");
         }
     }

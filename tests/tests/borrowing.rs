@@ -99,6 +99,7 @@ impl Link {
         let buckets = Buckets {
             own: &member.own,
             ceil: &member.ceil,
+            beside: &member.ceil,
             shared: &self.shared,
             interface: &self.interface,
             silent_from_ns: self.silent_from_ns,

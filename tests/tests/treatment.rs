@@ -2,8 +2,10 @@
 //! byte.
 #![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
+use std::thread;
+
 use stormbolt::lab::clock::now_ns;
-use stormbolt::lab::require_root;
+use stormbolt::lab::{keep_to, require_root};
 use stormbolt_common::limits::cell;
 use stormbolt_common::outcome::Outcome;
 use stormbolt_common::police::{
@@ -16,6 +18,7 @@ use stormbolt_tests::packet::{Ipv4, Ipv6, tag, tcp};
 use stormbolt_tests::side_by_side::SideBySide;
 
 const TCP: u8 = 6;
+const XDP_PASS: u32 = 2;
 const WATCHED: Watched = Watched {
     classes: 8,
     cpu_sets: cases::CPU_SETS,
@@ -175,6 +178,32 @@ fn packets_are_marked_instead_of_dropped_where_their_senders_understand_it() {
             let marked = if capable == 0 { 0 } else { 3 };
             assert_class(name, changed, marked);
         }
+    }
+}
+
+#[test]
+fn a_segment_that_was_dropped_on_one_cpu_passes_on_another_one_when_it_comes_again() {
+    if !require_root("a_segment_that_was_dropped_on_one_cpu_passes_on_another_one") {
+        return;
+    }
+    let mut both = under(ClassRate {
+        ahead_us: 1_000_000_000,
+        ..SLOW
+    });
+    let mut cpus = 0..both.kernel.cpus();
+    let Some(other) = cpus.find(|cpu| *cpu != both.host.cpu) else {
+        eprintln!("skipped: this machine has one CPU");
+        return;
+    };
+    for (name, frame) in segments(0).into_iter().take(2) {
+        let (dropped, _) = both.run_uncounted(name, &frame);
+        assert_eq!(dropped, Outcome::OverRate, "{name}");
+        let again = || {
+            keep_to([usize::try_from(other).unwrap()]).unwrap();
+            both.kernel.test_run_in_place(&mut frame.clone()).unwrap()
+        };
+        let passed = thread::scope(|scope| scope.spawn(again).join().unwrap());
+        assert_eq!(passed.verdict, XDP_PASS, "{name}");
     }
 }
 

@@ -20,8 +20,8 @@ use super::memory::memory_of;
 const TABLE_BYTES: u64 = 128 << 20;
 /// The kernel's name of the program that takes a packet through all stages.
 pub const WHOLE_PROGRAM: &str = "stormbolt";
-/// The program that it goes over into, which counts.
-const RULES_PROGRAM: &str = "stormbolt_rules";
+/// The program that uses all that is counted.
+const UNPAID_PROGRAM: &str = "stormbolt_unpaid";
 /// The program that parses and classifies as that one does, and does nothing else.
 pub const CLASSIFYING_PROGRAM: &str = "explain";
 
@@ -170,7 +170,7 @@ impl Loaded {
     /// The kernel does not give them away.
     pub fn counters(&self) -> Result<Counters> {
         let cpus = u32::try_from(self.engine.cpus().cpus.len())?;
-        Counters::of(self.find(RULES_PROGRAM)?.1, cpus)
+        Counters::of(self.find(UNPAID_PROGRAM)?.1, cpus)
     }
 
     /// Memory of the programs' maps, those of the policy included, in bytes as the kernel counts

@@ -6,12 +6,17 @@
 //!
 //! What passed is what the receiver has read, counted as full frames: what came twice does not count. The
 //! ends are as near to each other as two namespaces: the nearer, the harder.
+//!
+//! And what a stream leaves to UDP in the same class, a tenth of the rate.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Result, anyhow};
 use stormbolt::lab::clock::{SECOND_NS, sleep_until};
-use stormbolt::lab::traffic::{TcpStreamOptions, TcpStreams};
+use stormbolt::lab::traffic::{
+    Pace, TcpStreamOptions, TcpStreams, UdpReceiver, UdpSender, UdpSenderOptions,
+    packets_per_second,
+};
 use stormbolt::lab::{Interface, Namespace, VethOptions, connect, veth};
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
@@ -34,6 +39,8 @@ const MEASURED_NS: u64 = 5 * SECOND_NS;
 const SENDER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 1));
 const RECEIVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 2));
 const PORT: u16 = 5001;
+const UDP_PORT: u16 = 5002;
+const UDP_PAYLOAD_BYTES: usize = 958;
 
 const RATES: [(&str, u64); 3] = [
     ("10m", 10_000_000),
@@ -50,9 +57,56 @@ struct Case {
     congestion_control: &'static str,
     ecn: bool,
     streams: usize,
+    /// Whether UDP is sent beside the streams.
+    beside_udp: bool,
     passed: Vec<f64>,
     shares: Vec<f64>,
+    losses: Vec<f64>,
 }
+
+/// What one way of sending is called, and what it is.
+struct Way {
+    suffix: &'static str,
+    ecn: bool,
+    streams: usize,
+    beside_udp: bool,
+}
+
+/// One stream, as peers are asked for.
+const ONE: Way = Way {
+    suffix: "",
+    ecn: false,
+    streams: 1,
+    beside_udp: false,
+};
+/// The same with UDP.
+const BESIDE_UDP: Way = Way {
+    suffix: "-beside-udp",
+    beside_udp: true,
+    ..ONE
+};
+/// Peers do not mark, and share by their queues.
+const WAYS_OF_PEERS: [Way; 2] = [ONE, BESIDE_UDP];
+const WAYS: [Way; 5] = [
+    ONE,
+    Way {
+        suffix: "-ecn",
+        ecn: true,
+        ..ONE
+    },
+    Way {
+        suffix: "-two",
+        streams: 2,
+        ..ONE
+    },
+    Way {
+        suffix: "-ecn-two",
+        ecn: true,
+        streams: 2,
+        ..ONE
+    },
+    BESIDE_UDP,
+];
 
 pub(super) fn measure(run: &mut Run<'_, '_>) -> Result<()> {
     for rate in RATES {
@@ -87,6 +141,9 @@ pub(super) fn measure(run: &mut Run<'_, '_>) -> Result<()> {
                     "ratio",
                 )?;
             }
+            if case.beside_udp {
+                run.add(&case.name, "udp_loss", median(&case.losses), "ratio")?;
+            }
         }
     }
     Ok(())
@@ -97,27 +154,24 @@ fn cases((rate, bits_per_second): (&'static str, u64)) -> Vec<Case> {
     let mut cases = Vec::new();
     for peer in [None, Some(Shaper::Htb), Some(Shaper::Tbf)] {
         for congestion_control in ["cubic", "bbr"] {
-            // Peers do not mark, and share by their queues.
-            let ways: &[(bool, usize)] = match peer {
-                None => &[(false, 1), (true, 1), (false, 2), (true, 2)],
-                Some(_) => &[(false, 1)],
+            let peer_name = peer.map_or_else(String::new, |peer| format!("peer-{}-", peer.name()));
+            let ways: &[Way] = if peer.is_some() {
+                &WAYS_OF_PEERS
+            } else {
+                &WAYS
             };
-            for &(ecn, streams) in ways {
-                let peer_name =
-                    peer.map_or_else(String::new, |peer| format!("peer-{}-", peer.name()));
-                let ecn_name = if ecn { "-ecn" } else { "" };
-                let count = if streams > 1 { "-two" } else { "" };
-                cases.push(Case {
-                    name: format!("{peer_name}tcp-{rate}-{congestion_control}{ecn_name}{count}"),
-                    peer,
-                    bits_per_second,
-                    congestion_control,
-                    ecn,
-                    streams,
-                    passed: Vec::new(),
-                    shares: Vec::new(),
-                });
-            }
+            cases.extend(ways.iter().map(|way| Case {
+                name: format!("{peer_name}tcp-{rate}-{congestion_control}{}", way.suffix),
+                peer,
+                bits_per_second,
+                congestion_control,
+                ecn: way.ecn,
+                streams: way.streams,
+                beside_udp: way.beside_udp,
+                passed: Vec::new(),
+                shares: Vec::new(),
+                losses: Vec::new(),
+            }));
         }
     }
     cases
@@ -158,9 +212,19 @@ impl Case {
                 .collect::<Vec<u64>>()
         };
         sleep_until(now_ns() + SETTLING_NS);
+        let udp = if self.beside_udp {
+            Some(self.start_udp(&path)?)
+        } else {
+            None
+        };
         let (before, before_ns) = (received(), now_ns());
         sleep_until(before_ns + MEASURED_NS);
         let (after, after_ns) = (received(), now_ns());
+        if let Some((sender, receiver)) = udp {
+            let sent = sender.finish().sent_packets;
+            let arrived: u64 = receiver.finish().iter().map(|port| port.packets).sum();
+            self.losses.push(1.0 - ratio(arrived, sent.max(1)));
+        }
         let read: Vec<u64> = before
             .iter()
             .zip(&after)
@@ -174,6 +238,21 @@ impl Case {
             self.shares.push(ratio(least, most.max(1)));
         }
         Ok(())
+    }
+
+    /// UDP at a tenth of the rate.
+    fn start_udp(&self, path: &Path) -> Result<(UdpSender, UdpReceiver)> {
+        let receiver = UdpReceiver::start(&path.receiver, RECEIVER, &[UDP_PORT], None)?;
+        let payload_bytes = u64::try_from(UDP_PAYLOAD_BYTES)?;
+        let options = UdpSenderOptions {
+            payload_bytes: UDP_PAYLOAD_BYTES,
+            pace: Pace::PerSecond(packets_per_second(self.bits_per_second / 10, payload_bytes)),
+            ..UdpSenderOptions::new(
+                SocketAddr::new(SENDER, 0),
+                SocketAddr::new(RECEIVER, UDP_PORT),
+            )
+        };
+        Ok((UdpSender::start(&path.sender, &options)?, receiver))
     }
 
     fn path(&self) -> Result<Path> {

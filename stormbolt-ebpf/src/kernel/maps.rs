@@ -113,7 +113,7 @@ pub(super) static BUCKETS: Array<SharedBucket, CELLS> = Array::new();
 pub(super) static INTERFACE_BUCKETS: Array<SharedBucket, { entries(MAX_INTERFACES) }> =
     Array::new();
 
-/// What was dropped of TCP flows, CPU by CPU.
+/// What was dropped of TCP flows.
 #[btf_map]
 pub(super) static DROPPED: Array<DroppedLine, { entries(DROPPED_LINES) }> = Array::new();
 

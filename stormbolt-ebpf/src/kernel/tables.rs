@@ -7,7 +7,7 @@ use stormbolt_common::classifier::{Block, lane};
 use stormbolt_common::counters::{
     ClassCell, PacketCounter, cell_index, outcome_index, rule_index, slot_index,
 };
-use stormbolt_common::dropped::dropped_line_index;
+use stormbolt_common::dropped::{DroppedLine, DroppedRange, RANGES_PER_LINE, dropped_line_index};
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FlowGauge, FlowLine, FlowMask, FlowWords};
 use stormbolt_common::follow::follower_index;
@@ -22,7 +22,7 @@ use stormbolt_common::source::{
     SOURCES_PER_LINE, SourceLimit, offender_set_index, source_limit_index,
 };
 use stormbolt_common::steer::cpu_of_entry;
-use stormbolt_ebpf::police::{Bucket, Buckets, SourceWord};
+use stormbolt_ebpf::police::{Bucket, Buckets, SharedLine, SourceWord};
 use stormbolt_ebpf::tables::{Refused, Rules, Tables, ToPay};
 
 use super::atomic::compare_and_swap;
@@ -177,6 +177,7 @@ impl Rules for MapTables {
 
 impl Tables for MapTables {
     type Bucket = MapBucket;
+    type Dropped = MapLine;
     type Clock = KernelClock;
     type SourceWord = MapBucket;
 
@@ -223,8 +224,8 @@ impl Tables for MapTables {
         cell: u32,
         interface: u32,
         flow: u32,
-    ) -> Option<ToPay<'_, MapBucket>> {
-        let dropped = maps::DROPPED.get_ptr_mut(dropped_line_index(self.cpu, flow))?;
+    ) -> Option<ToPay<'_, MapBucket, MapLine>> {
+        let dropped = maps::DROPPED.get_ptr_mut(dropped_line_index(flow))?;
         let index = cell_index(cell_layout(), self.cpu, cell);
         let refusals = maps::REFUSALS.get_ptr_mut(index)?;
         let ahead = maps::AHEAD.get_ptr_mut(index)?;
@@ -235,10 +236,13 @@ impl Tables for MapTables {
         let shared = maps::INTERFACE_BUCKETS.get_ptr_mut(interface)?;
         let own = maps::BUCKETS.get_ptr_mut(cell_layout().index(cell))?;
         // SAFETY: it is a field of the map's value.
-        let word = unsafe { &raw mut (*own).ceil_spent_until_ns };
+        let at_ceil = unsafe { &raw mut (*own).ceil_spent_until_ns };
+        // SAFETY: as above.
+        let beside = unsafe { &raw mut (*own).beside_spent_until_ns };
         let buckets = Buckets {
             own: MapBucket::at(own.cast()),
-            ceil: MapBucket::at(word),
+            ceil: MapBucket::at(at_ceil),
+            beside: MapBucket::at(beside),
             shared: MapBucket::at(shared.cast()),
             interface: capacity,
             silent_from_ns: match maps::ACTIVE.get_ptr(0) {
@@ -256,8 +260,7 @@ impl Tables for MapTables {
             // SAFETY: as above.
             ahead: unsafe { &mut *ahead },
             buckets,
-            // SAFETY: as above.
-            dropped: unsafe { &mut *dropped },
+            dropped: MapLine::at(dropped),
         })
     }
 
@@ -419,6 +422,42 @@ impl MapBucket {
     #[inline(always)]
     const fn word(&self) -> *mut u64 {
         self.0.get()
+    }
+}
+
+/// A line of the memory of dropped segments in its map.
+#[repr(transparent)]
+pub(crate) struct MapLine(core::cell::UnsafeCell<DroppedLine>);
+
+impl MapLine {
+    /// The line at `line`, in a map.
+    #[inline(always)]
+    const fn at<'a>(line: *mut DroppedLine) -> &'a Self {
+        // SAFETY: map values outlive the program; `MapLine` is `repr(transparent)` and accesses the value by
+        // volatile operations only.
+        unsafe { &*line.cast::<Self>() }
+    }
+
+    #[inline(always)]
+    const fn entry(&self, place: usize) -> *mut DroppedRange {
+        let first = self.0.get().cast::<DroppedRange>();
+        // SAFETY: a line is its entries and nothing else.
+        unsafe { first.add(place % RANGES_PER_LINE) }
+    }
+}
+
+impl SharedLine for MapLine {
+    #[inline(always)]
+    fn range(&self, place: usize) -> DroppedRange {
+        // SAFETY: it is an entry of the line, which lives as long as the program; whatever other CPUs have written of it
+        // makes an entry.
+        unsafe { self.entry(place).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn set_range(&self, place: usize, range: DroppedRange) {
+        // SAFETY: as above.
+        unsafe { self.entry(place).write_volatile(range) }
     }
 }
 

@@ -9,6 +9,7 @@
 //! - segments that come again because they were dropped here, as far as [`ClassRate::ahead_us`] allows;
 //! - one segment after a pause, as far: by it a sender asks what has become of the others (tail loss probe,
 //!   RFC 8985 section 7), or goes on after its timer;
+//! - segments without payload, as far;
 //! - all other segments as far as the burst once more, and beyond that the fewer, the more is owed. A
 //!   sender in recovery does not ask, so if all that is new were dropped, the timer would run while little is owed.
 //!   Which ones pass follows from the sequence number: each segment has a mark of its own between the burst
@@ -19,17 +20,18 @@
 //!
 //! A thirty-second part as far, packets of other flows pass whose loss would hold up a connection and that weigh
 //! nothing (TCP without payload: SYN, ACK, FIN), and packets whose sender understands a mark in the place of a
-//! drop (RFC 3168 section 5).
+//! drop (RFC 3168 section 5). All other packets have half of the rate beside that (`beside.rs`).
 //!
 //! The long-run rate is exact. `docs/decisions/0015-tcp-through-a-policer.md` has what was measured.
 
-use stormbolt_common::counters::AheadCounter;
-use stormbolt_common::dropped::{DroppedLine, MOST_OWED};
+use stormbolt_common::counters::{AheadCounter, Refusals};
+use stormbolt_common::dropped::{DroppedRange, MOST_OWED};
 use stormbolt_common::police::{BLOCKED, ClassRate, MARK_CONGESTION};
 
 use super::Clock;
+use super::beside::{may_look_beside, take_beside};
 use super::bucket::{Bucket, earlier, later, take_ahead};
-use super::dropped::{Known, note_dropped, note_owed, note_passed, note_pause_over, owes, recall};
+use super::dropped::{Found, Known, SharedLine, find, owes};
 use super::renew::{Buckets, Refusal, charge_others, depth_for, time_at};
 
 /// The part of [`ClassRate::ahead_us`] that packets may use of which nothing is known but what they say. With
@@ -47,6 +49,9 @@ const OWED_TIMES: u64 = 2;
 /// below what its rate needs.
 const PASSES_PER_MARK: u32 = 64;
 
+/// Bits of what is drawn by a sequence number.
+const DRAWN_BITS: u32 = 16;
+
 /// A multiplier that spreads sequence numbers (2^32 over the golden ratio).
 const SPREAD: u32 = 0x9e37_79b1;
 
@@ -63,6 +68,16 @@ pub struct Claim {
     pub is_capable: bool,
 }
 
+impl Claim {
+    /// Nothing: it is not TCP, and knows no marks.
+    pub const NOTHING: Self = Self {
+        flow: 0,
+        sequence: 0,
+        is_bare: false,
+        is_capable: false,
+    };
+}
+
 /// What becomes of a refused packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ahead {
@@ -74,14 +89,23 @@ pub enum Ahead {
     Marked,
 }
 
+/// What is known of packets that a class's rate does not cover.
+pub struct Noted<'a, L> {
+    /// How many of them this CPU has let pass.
+    pub counter: &'a mut AheadCounter,
+    /// What it has refused of the class.
+    pub refusals: &'a mut Refusals,
+    /// Which segments of flows like the packet's were dropped.
+    pub dropped: &'a L,
+}
+
 /// Decides on a packet of `bytes` bytes that the class's rate does not cover, and spends what it costs if it
 /// passes.
 #[inline(always)]
-pub fn pass_ahead<C: Clock, B: Bucket>(
+pub fn pass_ahead<C: Clock, B: Bucket, L: SharedLine>(
     rate: &ClassRate,
-    counter: &mut AheadCounter,
+    noted: &mut Noted<'_, L>,
     buckets: &Buckets<'_, B>,
-    dropped: &mut DroppedLine,
     clock: &C,
     (claim, refusal): (Claim, Refusal),
     bytes: u64,
@@ -89,84 +113,121 @@ pub fn pass_ahead<C: Clock, B: Bucket>(
     if rate.ahead_us == 0 || rate.cost_per_byte == BLOCKED {
         return Ahead::Refused;
     }
-    let jiffy = low_bits(u64::from(clock.jiffy_low()));
-    let known = if claim.flow == 0 {
-        Known::Not
+    let jiffy = clock.jiffy_low();
+    let now_jiffy = low_bits(jiffy.into());
+    let mut found = if claim.flow == 0 {
+        Found::NOTHING
     } else {
-        recall(dropped, claim.flow, claim.sequence, jiffy)
+        find(noted.dropped, claim.flow, now_jiffy)
     };
-    let marks = claim.is_capable && rate.treatment & MARK_CONGESTION != 0;
-    let is_light = refusal == Refusal::Seen && (claim.is_bare || marks);
-    let passes = if known != Known::Not {
-        pay_as_known(
-            rate,
-            buckets,
-            dropped,
-            clock.now_ns(),
-            (claim, known),
-            bytes,
-        )
-    } else if is_light {
-        let within_ns = ahead_ns(rate) / LIGHT_PART;
-        pay_ahead(rate, buckets, clock.now_ns(), within_ns, bytes)
-    } else {
-        false
-    };
-    if !passes {
-        if claim.flow != 0 {
-            note_dropped(dropped, claim.flow, claim.sequence, jiffy);
-        }
+    let known = found.recall(claim.sequence, now_jiffy);
+    let is_light = refusal == Refusal::Seen && (claim.is_bare || may_be_marked(rate, &claim));
+    if known == Known::Not && !is_light && !may_look_beside(noted.refusals, jiffy) {
+        return refuse(noted.dropped, found, &claim, now_jiffy);
+    }
+    let now = clock.now_ns();
+    if now >= buckets.silent_from_ns {
         return Ahead::Refused;
     }
-    counter.packets = counter.packets.wrapping_add(1);
-    if known == Known::Again {
-        note_passed(dropped, claim.flow, claim.sequence);
+    let mut marks = is_marked(known, claim.sequence);
+    let within_ns = if known != Known::Not {
+        may_owe(rate, &found.range, now, (&claim, known))
+    } else if is_light && owes_little(rate, buckets, now, bytes) {
+        ahead_ns(rate) / LIGHT_PART
+    } else if take_beside(rate, noted.refusals, buckets, now, bytes) {
+        // Adds to what is owed at half of the rate, at which it is paid back: however much that is.
+        marks = false;
+        u64::MAX
+    } else {
+        0
+    };
+    if within_ns == 0 || !pay_ahead(rate, buckets, now, within_ns, bytes) {
+        return refuse(noted.dropped, found, &claim, now_jiffy);
     }
-    if known == Known::AfterPause {
-        note_pause_over(dropped, claim.flow, jiffy);
+    noted.counter.packets = noted.counter.packets.wrapping_add(1);
+    if known != Known::Not {
+        note_had(&mut found.range, rate, now, claim.sequence, bytes);
+        found.note_passed(known, claim.sequence, now_jiffy);
+        found.keep(noted.dropped);
     }
-    if marks && may_mark(known, claim.sequence) {
-        counter.marked_packets = counter.marked_packets.wrapping_add(1);
+    if marks && may_be_marked(rate, &claim) {
+        noted.counter.marked_packets = noted.counter.marked_packets.wrapping_add(1);
         return Ahead::Marked;
     }
     Ahead::Passed
 }
 
-/// Takes what a packet of a flow that has lost something costs out of the class's bucket, as far as the flow
-/// may, and takes note of it.
+/// Refuses a packet, and takes note of that if it is a segment.
 #[inline(always)]
-fn pay_as_known<B: Bucket>(
-    rate: &ClassRate,
-    buckets: &Buckets<'_, B>,
-    dropped: &mut DroppedLine,
-    now: u64,
-    (claim, known): (Claim, Known),
-    bytes: u64,
-) -> bool {
-    let now_owed = low_bits(now >> OWED_BITS);
-    let owed = owes(dropped, claim.flow, now_owed);
-    let drawn = u64::from(claim.sequence.wrapping_mul(SPREAD) >> 16);
-    let left = u64::from(MOST_OWED - owed);
-    let ahead_ns = ahead_ns(rate);
-    let mut within_ns = ahead_ns + ahead_ns * left / (2 * u64::from(MOST_OWED));
-    if known == Known::Outside {
-        let above_ns = within_ns.saturating_sub(rate.burst_ns);
-        within_ns = earlier(within_ns, rate.burst_ns) + ((above_ns * drawn) >> 16);
+fn refuse<L: SharedLine>(dropped: &L, mut found: Found, claim: &Claim, jiffy: u16) -> Ahead {
+    if claim.flow != 0 {
+        found.note_dropped(claim.flow, claim.sequence, jiffy);
+        found.keep(dropped);
     }
-    if !pay_ahead(rate, buckets, now, within_ns, bytes) {
-        return false;
-    }
-    let cost_ns = time_at(rate, bytes);
-    // Rounded up as often as the fraction is large: a fast class's packets cost far less than the unit.
-    let more = (OWED_TIMES * cost_ns + (drawn << (OWED_BITS - 16))) >> OWED_BITS;
-    let owed = earlier(u64::from(owed) + more, u64::from(MOST_OWED));
-    note_owed(dropped, claim.flow, now_owed.wrapping_add(low_bits(owed)));
-    true
+    Ahead::Refused
 }
 
-/// Whether a segment that passes is marked: of a known flow one in [`PASSES_PER_MARK`] and what comes after a pause.
+/// How much the class may owe when a packet of a flow that has lost something has passed, in ns.
 #[inline(always)]
-fn may_mark(known: Known, sequence: u32) -> bool {
+fn may_owe(
+    rate: &ClassRate,
+    range: &DroppedRange,
+    now: u64,
+    (claim, known): (&Claim, Known),
+) -> u64 {
+    let owed = owes(range, low_bits(now >> OWED_BITS));
+    let left = u64::from(MOST_OWED - owed);
+    let ahead_ns = ahead_ns(rate);
+    let within_ns = ahead_ns + ahead_ns * left / (2 * u64::from(MOST_OWED));
+    if known != Known::Outside || claim.is_bare {
+        return within_ns;
+    }
+    let above_ns = within_ns.saturating_sub(rate.burst_ns);
+    earlier(within_ns, rate.burst_ns) + ((above_ns * drawn(claim.sequence)) >> DRAWN_BITS)
+}
+
+/// Takes note of what a flow has had with this packet.
+#[inline(always)]
+fn note_had(range: &mut DroppedRange, rate: &ClassRate, now: u64, sequence: u32, bytes: u64) {
+    let now_owed = low_bits(now >> OWED_BITS);
+    let owed = u64::from(owes(range, now_owed));
+    let cost_ns = time_at(rate, bytes);
+    // Rounded up as often as the fraction is large: a fast class's packets cost far less than the unit.
+    let rounding = drawn(sequence) << (OWED_BITS - DRAWN_BITS);
+    let more = (OWED_TIMES * cost_ns + rounding) >> OWED_BITS;
+    let owed = earlier(owed + more, u64::from(MOST_OWED));
+    range.owes_until = now_owed.wrapping_add(low_bits(owed));
+}
+
+/// Whether a class owes so little that a packet may pass for what it says of itself.
+#[inline(always)]
+fn owes_little<B: Bucket>(
+    rate: &ClassRate,
+    buckets: &Buckets<'_, B>,
+    now: u64,
+    bytes: u64,
+) -> bool {
+    let needed_ns = time_at(rate, bytes) + 1;
+    let until_ns = later(buckets.own.spent_until_ns(), now).saturating_add(needed_ns);
+    until_ns <= now + later(ahead_ns(rate) / LIGHT_PART, needed_ns)
+}
+
+/// A number of [`DRAWN_BITS`] bits that follows from a sequence number, and looks drawn at random.
+#[inline(always)]
+fn drawn(sequence: u32) -> u64 {
+    u64::from(sequence.wrapping_mul(SPREAD) >> (32 - DRAWN_BITS))
+}
+
+/// Whether the sender of a packet understands marks, and its class may give them.
+#[inline(always)]
+const fn may_be_marked(rate: &ClassRate, claim: &Claim) -> bool {
+    claim.is_capable && rate.treatment & MARK_CONGESTION != 0
+}
+
+/// Whether a packet that passes is marked, if it may be: of a known flow what comes after a pause, and of the others one
+/// in [`PASSES_PER_MARK`].
+#[inline(always)]
+const fn is_marked(known: Known, sequence: u32) -> bool {
     match known {
         Known::Not | Known::AfterPause => true,
         Known::Outside => (sequence.wrapping_mul(SPREAD) >> 8).is_multiple_of(PASSES_PER_MARK),
@@ -195,9 +256,6 @@ fn pay_ahead<B: Bucket>(
     within_ns: u64,
     bytes: u64,
 ) -> bool {
-    if now >= buckets.silent_from_ns {
-        return false;
-    }
     let needed_ns = time_at(rate, bytes) + 1;
     let depth_ns = depth_for(rate, needed_ns);
     // A packet that takes longer than that passes when the bucket owes nothing.

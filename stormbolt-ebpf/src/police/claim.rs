@@ -24,10 +24,8 @@ pub fn of<F: Frame + ?Sized, T: Tables>(frame: &F, tables: &T) -> Claim {
     let network = network_offset(tables);
     let is_capable = is_ecn_capable(frame, network);
     let other = Claim {
-        flow: 0,
-        sequence: 0,
-        is_bare: false,
         is_capable,
+        ..Claim::NOTHING
     };
     if tables.lane(lane::TCP_FLAGS) == NOT_TCP {
         return other;

@@ -4,7 +4,7 @@
 //! again. The memory is bounded: a flow that finds no free entry takes the place of the one whose last
 //! drop is the longest ago. A flow that is forgotten is policed like any other packets.
 
-use stormbolt_common::dropped::{DroppedLine, DroppedRange, MOST_OWED};
+use stormbolt_common::dropped::{DroppedRange, MOST_OWED, RANGES_PER_LINE};
 
 /// Half of the space of sequence numbers: what is further away than that lies on the other side.
 const HALF: u32 = 1 << 31;
@@ -21,6 +21,15 @@ const PAUSE: u16 = 2;
 /// have had their share; a flow that has had something until just then is let off.
 const NOTHING_YET: u16 = 0;
 
+/// A line that all CPUs share without a lock: what two of them note of one flow at once may be lost or mixed. A
+/// segment that is not known then is policed as any packet, and one that is taken for a known one is paid for as well.
+pub trait SharedLine {
+    /// The entry at a place, modulo their number.
+    fn range(&self, place: usize) -> DroppedRange;
+    /// Replaces it.
+    fn set_range(&self, place: usize, range: DroppedRange);
+}
+
 /// What a segment is to its flow's range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
@@ -34,106 +43,122 @@ pub enum Known {
     Again,
 }
 
-/// What is known of a segment of `flow` that begins at `sequence`.
-#[inline(always)]
-pub fn recall(line: &DroppedLine, flow: u32, sequence: u32, jiffy: u16) -> Known {
-    let mut known = Known::Not;
-    for range in &line.ranges {
-        let pause = jiffy.wrapping_sub(range.jiffy);
-        if range.flow == flow && pause < STALE {
-            known = if within(range, sequence) {
-                Known::Again
-            } else if pause >= PAUSE {
-                Known::AfterPause
-            } else {
-                Known::Outside
-            };
-        }
-    }
-    known
+/// A flow's entry, or the place that it would take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Where.
+    place: usize,
+    /// A copy of it; of flow zero: the flow has none.
+    pub(super) range: DroppedRange,
 }
 
-/// Takes note that a segment was dropped.
+/// More than any pause: an entry that is free is as good as one that nobody has asked for long.
+const FREE: usize = 1 << 16;
+/// More than that: the entry of the flow itself.
+const ITS_OWN: usize = 1 << 17;
+
+/// The entry of `flow` in its line.
 #[inline(always)]
-pub fn note_dropped(line: &mut DroppedLine, flow: u32, sequence: u32, jiffy: u16) {
-    let mut oldest = 0;
-    let mut longest = 0;
-    for (place, range) in line.ranges.iter_mut().enumerate() {
-        let pause = jiffy.wrapping_sub(range.jiffy);
-        if range.flow == flow && pause < STALE {
-            widen(range, sequence);
-            range.jiffy = jiffy;
-            return;
-        }
-        // An entry that is free or of the same flow is as good as one that nobody has asked for long.
-        let pause = if range.flow == flow || range.flow == 0 {
-            u16::MAX
+pub fn find<L: SharedLine>(line: &L, flow: u32, jiffy: u16) -> Found {
+    // The place stands in the lowest bits, and is taken out of them again: to the verifier, one number that it knows
+    // nothing of, or it would follow each place by itself to the end.
+    let mut best = 0;
+    for place in 0..RANGES_PER_LINE {
+        let range = line.range(place);
+        let age = if range.flow == flow {
+            ITS_OWN
+        } else if range.flow == 0 {
+            FREE
         } else {
-            pause
+            usize::from(jiffy.wrapping_sub(range.jiffy))
         };
-        if pause >= longest {
-            longest = pause;
-            oldest = place;
+        let rank = age * RANGES_PER_LINE + place;
+        if rank >= best {
+            best = rank;
         }
     }
-    if let Some(range) = line.ranges.get_mut(oldest) {
-        *range = DroppedRange {
-            flow,
-            low: sequence,
-            high: sequence,
-            jiffy,
-            owes_until: NOTHING_YET,
-        };
+    let place = best % RANGES_PER_LINE;
+    let mut range = line.range(place);
+    if range.flow != flow || jiffy.wrapping_sub(range.jiffy) >= STALE {
+        range = DroppedRange::default();
     }
+    Found { place, range }
 }
 
-/// Takes note that a segment has passed which was among what was dropped: the first of them is then the
-/// next one at the earliest.
-#[inline(always)]
-pub fn note_passed(line: &mut DroppedLine, flow: u32, sequence: u32) {
-    for range in &mut line.ranges {
-        if range.flow == flow && range.low == sequence {
-            // The flow stays known when nothing is left. No segment begins at the byte behind this one's first,
-            // but where it was the only one.
+impl Found {
+    /// Of a packet that is of no flow.
+    pub(super) const NOTHING: Self = Self {
+        place: 0,
+        range: DroppedRange {
+            flow: 0,
+            low: 0,
+            high: 0,
+            jiffy: 0,
+            owes_until: NOTHING_YET,
+        },
+    };
+
+    /// What is known of a segment that begins at `sequence`.
+    #[inline(always)]
+    pub const fn recall(&self, sequence: u32, jiffy: u16) -> Known {
+        if self.range.flow == 0 {
+            Known::Not
+        } else if within(&self.range, sequence) {
+            Known::Again
+        } else if jiffy.wrapping_sub(self.range.jiffy) >= PAUSE {
+            Known::AfterPause
+        } else {
+            Known::Outside
+        }
+    }
+
+    /// Takes note that a segment of `flow` was dropped.
+    #[inline(always)]
+    pub const fn note_dropped(&mut self, flow: u32, sequence: u32, jiffy: u16) {
+        if self.range.flow == 0 {
+            self.range.flow = flow;
+            self.range.low = sequence;
+            self.range.high = sequence;
+            self.range.owes_until = NOTHING_YET;
+        } else {
+            widen(&mut self.range, sequence);
+        }
+        self.range.jiffy = jiffy;
+    }
+
+    /// Takes note that a segment has passed of which so much was known.
+    #[inline(always)]
+    pub fn note_passed(&mut self, known: Known, sequence: u32, jiffy: u16) {
+        let range = &mut self.range;
+        if known == Known::AfterPause {
+            range.jiffy = jiffy;
+        }
+        if known == Known::Again && range.low == sequence {
+            // The first of what was dropped is then the next one at the earliest. The flow stays known when nothing is
+            // left: no segment begins at the byte behind this one's first, but where it was the only one.
             range.low = sequence.wrapping_add(1);
             if range.high == sequence {
                 range.high = range.low;
             }
         }
     }
-}
 
-/// Takes note that something of a flow has passed or was marked for its pause.
-#[inline(always)]
-pub(super) fn note_pause_over(line: &mut DroppedLine, flow: u32, jiffy: u16) {
-    for range in &mut line.ranges {
-        if range.flow == flow {
-            range.jiffy = jiffy;
-        }
+    /// Puts it into its line.
+    #[inline(always)]
+    pub fn keep<L: SharedLine>(&self, line: &L) {
+        line.set_range(self.place, self.range);
     }
 }
 
 /// What a flow has had ahead of the rate of late, of [`MOST_OWED`].
 #[inline(always)]
-pub(super) fn owes(line: &DroppedLine, flow: u32, now: u16) -> u16 {
-    let mut owes = 0;
-    for range in &line.ranges {
-        if range.flow == flow && range.owes_until != NOTHING_YET {
-            owes = range.owes_until.wrapping_sub(now);
-        }
+pub(super) const fn owes(range: &DroppedRange, now: u16) -> u16 {
+    if range.owes_until == NOTHING_YET {
+        return 0;
     }
+    let owes = range.owes_until.wrapping_sub(now);
     // Longer than it can be: the time has come, or has passed long ago.
     if owes > MOST_OWED { 0 } else { owes }
-}
-
-/// Takes note until when a flow has had its share.
-#[inline(always)]
-pub(super) fn note_owed(line: &mut DroppedLine, flow: u32, until: u16) {
-    for range in &mut line.ranges {
-        if range.flow == flow {
-            range.owes_until = until;
-        }
-    }
 }
 
 #[inline(always)]

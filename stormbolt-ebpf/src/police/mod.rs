@@ -11,12 +11,13 @@
 //! Before all that, [`police_source`] holds each source of a class to what it may have, where the class says so.
 //!
 //! What is refused then may still pass [ahead] of the rate, if dropping it would cost a TCP sender more than
-//! the packet.
+//! the packet, and other packets beside that (`beside.rs`).
 //!
 //! [spends]: spend
 //! [ahead]: pass_ahead
 
 mod ahead;
+mod beside;
 mod bucket;
 pub mod claim;
 mod credit;
@@ -25,10 +26,10 @@ mod offenders;
 mod renew;
 mod source;
 
-pub use ahead::{Ahead, Claim, pass_ahead};
+pub use ahead::{Ahead, Claim, Noted, pass_ahead};
 pub use bucket::Bucket;
 pub use credit::longest_lease;
-pub use dropped::{Known, note_dropped, note_passed, recall};
+pub use dropped::{Found, Known, SharedLine, find};
 pub use renew::{Buckets, MIN_BURST_FOR_UNSEEN_REFUSAL_NS, REFUSALS_PER_LOOK, Refusal, renew};
 
 pub use offenders::note_offender;

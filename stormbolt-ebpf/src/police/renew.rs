@@ -8,6 +8,7 @@ use stormbolt_common::police::{
     BLOCKED, CREDIT_FRACTION_BITS, ClassRate, InterfaceRate, NO_BORROWING,
 };
 
+use super::beside::owes;
 use super::bucket::{Bucket, Wish, available, charge, earlier, later, take};
 use super::credit::{credit_of, time_of};
 use super::{Clock, Held, cost_of, low_half};
@@ -15,7 +16,7 @@ use super::{Clock, Held, cost_of, low_half};
 /// Packets that are refused after a look at the clock without another look.
 ///
 /// At sixteen packets a look, reading the clock adds 2 ns to a packet of a flood.
-pub const REFUSALS_PER_LOOK: u32 = 15;
+pub const REFUSALS_PER_LOOK: u16 = 15;
 
 const UNSEEN_AND_THIS_ONE: u64 = 16;
 
@@ -44,6 +45,8 @@ pub struct Buckets<'a, B> {
     pub own: &'a B,
     /// The class's, at its ceil.
     pub ceil: &'a B,
+    /// The class's, at half of its rate, for what passes beside what passes ahead.
+    pub beside: &'a B,
     /// The interface's, at its capacity.
     pub shared: &'a B,
     /// That capacity.
@@ -84,12 +87,16 @@ pub fn renew<C: Clock, B: Bucket>(
     if within {
         return Ok(());
     }
-    refusals.jiffy = jiffy;
+    if refusals.jiffy != jiffy {
+        refusals.jiffy = jiffy;
+        refusals.left_beside = 0;
+    }
     refusals.left = if may_refuse_unseen(rate, buckets.interface, bytes) {
         REFUSALS_PER_LOOK
     } else {
         0
     };
+    refusals.owes = u8::from(owes(buckets.own, now));
     Err(Refusal::Seen)
 }
 
@@ -99,7 +106,7 @@ pub(super) const fn may_borrow(rate: &ClassRate, interface: &InterfaceRate) -> b
 }
 
 #[inline(always)]
-fn may_refuse_unseen(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) -> bool {
+pub(super) fn may_refuse_unseen(rate: &ClassRate, interface: &InterfaceRate, bytes: u64) -> bool {
     // Nor may the interface's bucket, above what is left in it.
     if may_borrow(rate, interface) {
         let room_ns = interface.burst_ns.saturating_sub(rate.reserve_ns);

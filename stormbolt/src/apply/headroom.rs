@@ -1,11 +1,14 @@
 //! What a bucket holds, without touching it.
 
-use stormbolt_common::counters::{Lease, Refusals};
+use stormbolt_common::counters::{AheadCounter, Lease, Refusals};
+use stormbolt_common::dropped::DroppedRange;
 use stormbolt_common::police::{
     BLOCKED, COST_FRACTION_BITS, CREDIT_FRACTION_BITS, ClassRate, InterfaceRate, SharedBucket,
 };
 use stormbolt_control::units::Nanoseconds;
-use stormbolt_ebpf::police::{Bucket, Buckets, Clock, Held, police};
+use stormbolt_ebpf::police::{
+    Ahead, Bucket, Buckets, Claim, Clock, Held, Noted, SharedLine, pass_ahead, police,
+};
 
 /// A bucket at one moment, in bytes at the class's rate; of a class whose packets count as 64 KiB each
 /// ([`stormbolt_common::police::MOST_OF_A_PACKET`]), in such bytes.
@@ -52,6 +55,7 @@ pub(super) fn tokens(
     let copies = Buckets {
         own: &own,
         ceil: &copy(buckets.own.ceil_spent_until_ns),
+        beside: &copy(buckets.own.beside_spent_until_ns),
         shared: &copy(buckets.shared.spent_until_ns),
         interface: &buckets.interface,
         silent_from_ns: u64::MAX,
@@ -67,7 +71,18 @@ pub(super) fn tokens(
             0 => u64::MAX,
             _ => buckets.leased_credit >> CREDIT_FRACTION_BITS,
         },
-        passes: police(rate, &mut held, &copies, &own, packet_bytes).is_ok(),
+        passes: match police(rate, &mut held, &copies, &own, packet_bytes) {
+            Ok(()) => true,
+            Err(refusal) => {
+                let mut noted = Noted {
+                    counter: &mut AheadCounter::default(),
+                    refusals: held.refusals,
+                    dropped: &own,
+                };
+                let asked = (Claim::NOTHING, refusal);
+                pass_ahead(rate, &mut noted, &copies, &own, asked, packet_bytes) != Ahead::Refused
+            }
+        },
     }
 }
 
@@ -95,6 +110,15 @@ impl Bucket for Copy {
     fn advance(&self, _current: u64, _new: u64) -> bool {
         true
     }
+}
+
+/// Nothing is known of any flow.
+impl SharedLine for Copy {
+    fn range(&self, _place: usize) -> DroppedRange {
+        DroppedRange::default()
+    }
+
+    fn set_range(&self, _place: usize, _range: DroppedRange) {}
 }
 
 impl Clock for Copy {

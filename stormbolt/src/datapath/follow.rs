@@ -190,7 +190,7 @@ impl Datapath {
     /// What the programs of this build are known by, whoever has loaded them.
     fn own_tags(&mut self) -> Result<Vec<u64>, DatapathError> {
         let mut tags = Vec::new();
-        for name in [maps::PROGRAM, maps::RULES_PROGRAM, maps::SAMPLE_PROGRAM] {
+        for name in maps::PACKET_PROGRAMS {
             let info = xdp_program(&mut self.ebpf, name)?.info();
             tags.push(
                 info.map_err(DatapathError::program("ask about", name))?

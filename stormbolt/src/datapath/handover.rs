@@ -37,6 +37,7 @@ impl Datapath {
         let empty = SharedBucket {
             spent_until_ns: now.0,
             ceil_spent_until_ns: now.0,
+            beside_spent_until_ns: now.0,
             ..SharedBucket::default()
         };
         let own = self.cells;

@@ -117,7 +117,7 @@ impl Pinned {
     /// Pins the programs and maps of a loaded object, all but the constants.
     pub(super) fn pin(&mut self, ebpf: &mut Ebpf) -> Result<(), DatapathError> {
         let own = self.pins.own().to_owned();
-        for name in [maps::PROGRAM, maps::RULES_PROGRAM, maps::SAMPLE_PROGRAM] {
+        for name in maps::PACKET_PROGRAMS {
             let path = own.join(name);
             let pinned = xdp_program(ebpf, name)?.pin(&path);
             pinned.map_err(PinError::pin(&path))?;

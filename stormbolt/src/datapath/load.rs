@@ -9,7 +9,6 @@ use stormbolt_common::classifier::{BLOCK_WORDS, Block, MAX_BLOCKS};
 use stormbolt_common::counters::{
     AheadCounter, ClassCell, OUTCOMES_PER_CPU, PacketCounter, Refusals,
 };
-use stormbolt_common::dropped::DROPPED_LINES;
 use stormbolt_common::explain::Explained;
 use stormbolt_common::flow_cache::{FLOWS_OF_LINE, MAX_FLOWS};
 use stormbolt_common::limits::{CellLayout, MAX_IFINDEX, MAX_INTERFACES, MAX_RULES, MAX_SLOTS};
@@ -150,7 +149,6 @@ impl Datapath {
             .map_max_entries(maps::CPUS, possible_cpus)
             .map_max_entries(maps::LANES, cpus)
             .map_max_entries(maps::FLOWS, cpus.saturating_mul(lines))
-            .map_max_entries(maps::DROPPED, cpus * DROPPED_LINES)
             .map_max_entries(maps::RATES, POLICY_SLOTS * cells)
             .map_max_entries(maps::BUCKETS, cells)
             .map_max_entries(maps::CLASS_CELLS, all_cells)
@@ -275,6 +273,7 @@ fn first_state(inherited: Option<&Record>, hash_seed: u64) -> Active {
 fn load_programs(ebpf: &mut Ebpf) -> Result<u32, DatapathError> {
     load_program(ebpf, maps::PROGRAM)?;
     load_next(ebpf, maps::RULES_PROGRAM, programs::RULES)?;
+    load_next(ebpf, maps::UNPAID_PROGRAM, programs::UNPAID)?;
     load_next(ebpf, maps::SAMPLE_PROGRAM, programs::SAMPLE)?;
     let info = xdp_program(ebpf, maps::PROGRAM)?.info();
     let info = info.map_err(DatapathError::program("ask about", maps::PROGRAM))?;

@@ -2,9 +2,13 @@
 
 pub(super) const PROGRAM: &str = "stormbolt";
 pub(super) const RULES_PROGRAM: &str = "stormbolt_rules";
+pub(super) const UNPAID_PROGRAM: &str = "stormbolt_unpaid";
 pub(super) const SAMPLE_PROGRAM: &str = "show";
 pub(super) const EXPLAIN_PROGRAM: &str = "explain";
 pub(super) const EXPLAIN_RULES_PROGRAM: &str = "explain_rules";
+/// What packets go through.
+pub(super) const PACKET_PROGRAMS: [&str; 4] =
+    [PROGRAM, RULES_PROGRAM, UNPAID_PROGRAM, SAMPLE_PROGRAM];
 pub(super) const NEXT: &str = "NEXT";
 pub(super) const FOLLOWERS: &str = "FOLLOWERS";
 pub(super) const ACTIVE: &str = "ACTIVE";
