@@ -38,7 +38,7 @@ pub fn begin<P: PacketBytes + ?Sized, T: Tables>(packet: &P, tables: &mut T) -> 
     Some(outcome)
 }
 
-/// The second part, for the packet in the lanes. `None`: [`finish_unpaid`] goes on, as with few packets.
+/// The second part, for the packet in the lanes. `None`: [`finish_unpaid`] goes on.
 #[inline(always)]
 pub fn finish<F: Frame + ?Sized, T: Tables>(frame: &F, tables: &mut T) -> Option<Outcome> {
     let arrival = arrival(tables);

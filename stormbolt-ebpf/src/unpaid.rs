@@ -1,4 +1,4 @@
-//! The last part of a packet's way, which few packets take: this CPU's lease does not simply pay for them, or it is not
+//! The last part of a packet's way, which few packets of most classes take: this CPU's lease does not simply pay for them, or it is not
 //! known whether it does, since other rates have come into force or their source is held to something.
 //!
 //! It is a program of its own for the verifier's sake, which would follow every way through the buckets for every way through

@@ -3,9 +3,10 @@
 use std::sync::atomic::AtomicU64;
 
 use proptest::prelude::*;
+use stormbolt_common::dropped::{DroppedRange, MOST_OWED, RANGES_PER_LINE};
 use stormbolt_common::police::{COST_FRACTION_BITS, ClassRate, InterfaceRate, MARK_CONGESTION};
 use stormbolt_ebpf::police::{
-    Ahead, Bucket as _, Buckets, Claim, Held, Known, Noted, find, pass_ahead, police,
+    Ahead, Bucket as _, Buckets, Claim, Held, Known, Noted, SharedLine, find, pass_ahead, police,
 };
 use stormbolt_tests::host_tables::{HostBucket, HostClock, HostLine};
 use stormbolt_tests::policer::OnCpu;
@@ -120,6 +121,20 @@ impl Class {
         note_dropped(&self.line, flow, sequence, jiffy);
     }
 
+    /// Takes note of all flows that they have had as much as is counted.
+    fn has_had_its_share(&self) {
+        for place in 0..RANGES_PER_LINE {
+            let now = u16::try_from(SECOND_NS >> 20).expect("the first second");
+            self.line.set_range(
+                place,
+                DroppedRange {
+                    owes_until: now + MOST_OWED,
+                    ..self.line.range(place)
+                },
+            );
+        }
+    }
+
     /// Makes the class owe so much.
     fn owe(&mut self, milliseconds: u32) {
         self.bucket = HostBucket(AtomicU64::new(
@@ -164,12 +179,16 @@ fn all_of_a_flow_that_has_lost_something_passes_as_far_as_the_burst_once_more() 
     }
 }
 
-/// Of a thousand segments of a flow that has lost something, how many would pass while so much is owed.
-fn passing_while_owed(owed_ms: u32) -> usize {
+/// Of a thousand segments of a flow that has lost something, how many would pass while so much is owed; `had`: the flow
+/// has had its share.
+fn passing_while_owed(owed_ms: u32, had: bool) -> usize {
     let passes = |number: &u32| {
         let mut class = Class::new(AHEAD_US);
         let first = class.until_dropped(0);
         class.owe(owed_ms);
+        if had {
+            class.has_had_its_share();
+        }
         class.packet(0, data(first + number * 1448), 1000) == Ahead::Passed
     };
     (1..=1000).filter(passes).count()
@@ -177,9 +196,9 @@ fn passing_while_owed(owed_ms: u32) -> usize {
 
 #[test]
 fn beyond_that_the_fewer_pass_the_more_is_owed() {
-    let passing: Vec<usize> = [30, 100, 200, 290]
+    let passing: Vec<usize> = [30, 100, 150, 190]
         .into_iter()
-        .map(passing_while_owed)
+        .map(|owed_ms| passing_while_owed(owed_ms, true))
         .collect();
     assert!(
         passing
@@ -192,6 +211,17 @@ fn beyond_that_the_fewer_pass_the_more_is_owed() {
             && passing.last().is_some_and(|&least| least < 100),
         "{passing:?}"
     );
+}
+
+#[test]
+fn of_a_flow_that_has_had_little_a_third_as_many_are_dropped() {
+    for owed_ms in [60, 100, 150] {
+        let [much, little] = [true, false].map(|had| 1000 - passing_while_owed(owed_ms, had));
+        // Its marks begin where the others do, and go on to the half as far again three times over.
+        let third = much * 180 / 840;
+        assert!(little.abs_diff(third) <= 20, "{little} beside {much}");
+    }
+    assert_eq!(passing_while_owed(300, false), 0);
 }
 
 #[test]
@@ -247,7 +277,7 @@ fn a_flow_that_is_new_has_had_nothing() {
 }
 
 #[test]
-fn what_passed_ahead_is_paid_back_before_anything_else_passes() {
+fn what_passed_ahead_is_paid_back_before_a_lease_is_taken() {
     let mut class = Class::new(AHEAD_US);
     let first = class.until_dropped(0);
     for _ in 0..30 {
@@ -257,7 +287,9 @@ fn what_passed_ahead_is_paid_back_before_anything_else_passes() {
     }
     // 30 ms are owed.
     assert_eq!(class.packet(30_000_000, OTHER, 1000), Ahead::Refused);
+    let counted = class.on_cpu.ahead.packets;
     assert_eq!(class.packet(35_000_000, OTHER, 1000), Ahead::Passed);
+    assert_eq!(class.on_cpu.ahead.packets, counted, "a lease paid for it");
 }
 
 #[test]
@@ -352,6 +384,33 @@ fn a_flow_is_forgotten_when_four_others_have_taken_its_line() {
     for flow in 2..=5 {
         assert_eq!(recall(&line, flow, 9, 6), Known::Again);
     }
+}
+
+#[test]
+fn what_another_cpu_noted_in_the_next_jiffy_is_no_pause() {
+    let line = HostLine::default();
+    note_dropped(&line, FLOW, 9, 7);
+    assert_eq!(recall(&line, FLOW, 8, 6), Known::Outside);
+    note_dropped(&line, FLOW, 9, 0);
+    assert_eq!(recall(&line, FLOW, 8, u16::MAX), Known::Outside);
+}
+
+#[test]
+fn a_range_that_cannot_be_is_forgotten() {
+    let line = HostLine::default();
+    note_dropped(&line, FLOW, 9, 7);
+    for place in 0..RANGES_PER_LINE {
+        let (low, high) = (9, 8);
+        line.set_range(
+            place,
+            DroppedRange {
+                low,
+                high,
+                ..line.range(place)
+            },
+        );
+    }
+    assert_eq!(recall(&line, FLOW, 9, 7), Known::Not);
 }
 
 #[test]

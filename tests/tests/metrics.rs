@@ -229,7 +229,8 @@ fn packets_that_are_marked_instead_of_dropped_are_counted_by_class() {
 
     let class = daemon.class("voice");
     assert!(class.marked_packets > 0, "{class:?}");
-    assert_eq!(class.ahead_packets, class.marked_packets, "{class:?}");
+    // What passes beside those is not marked.
+    assert!(class.ahead_packets >= class.marked_packets, "{class:?}");
     assert!(class.passed_packets >= class.ahead_packets, "{class:?}");
     let labels = [("interface", "eth0"), ("class", "voice")];
     let marked = Metrics::scrape(&daemon);

@@ -17,11 +17,16 @@ const DEPTH: Nanoseconds = Nanoseconds::from_millis(10);
 
 /// An interface's capacity as the policer reads it, among these classes.
 pub fn interface_rate(interface: &Interface, classes: &[Class]) -> InterfaceRate {
+    // All that a class may spend at once: its burst, half as far again as what it allows ahead where a flow has had little,
+    // and half of the burst beside that.
     let bursts = classes.iter().map(|class| {
-        class
-            .burst
-            .0
-            .saturating_add(class.treatment.ahead(class.burst).0)
+        let ahead = class.treatment.ahead(class.burst).0;
+        let half_again = |time: u64| time.saturating_add(time / 2);
+        if ahead == 0 {
+            class.burst.0
+        } else {
+            half_again(class.burst.0).saturating_add(half_again(ahead))
+        }
     });
     match cost_per_byte(interface.capacity) {
         BLOCKED => InterfaceRate::default(),

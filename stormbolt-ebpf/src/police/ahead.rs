@@ -1,5 +1,5 @@
-//! Lets some packets pass ahead of their class's rate, which the class pays back before anything else
-//! passes.
+//! Lets some packets pass ahead of their class's rate, which the class pays back before a lease is
+//! taken.
 //!
 //! A policer has no queue, so a TCP sender that is too fast loses whole windows. Where it learns of that by an
 //! answer to what came behind, it sends them again at once; where nothing behind passes, or what it sends again
@@ -15,8 +15,8 @@
 //!   Which ones pass follows from the sequence number: each segment has a mark of its own between the burst
 //!   and the whole allowance.
 //!
-//! A flow that has had little of this lately passes half as far again: else the flow that comes first after
-//! a silence would take all, time and again, while another one's timer backs off.
+//! A flow that has had little of this lately passes half as far again, and of its other segments a third as many are dropped: else the flow
+//! that comes first after a silence would take all, time and again, while another one's timer backs off.
 //!
 //! A thirty-second part as far, packets of other flows pass whose loss would hold up a connection and that weigh
 //! nothing (TCP without payload: SYN, ACK, FIN), and packets whose sender understands a mark in the place of a
@@ -44,6 +44,14 @@ const OWED_BITS: u32 = 20;
 /// What a flow has had is counted twice, so that what one flow in two takes when they share the rate
 /// evenly is forgotten just as fast as it is taken.
 const OWED_TIMES: u64 = 2;
+
+/// Full favour.
+const MOST_FAVOUR: u64 = 1023;
+
+/// So many times as far again as those of a flow without favour do the marks of its segments spread.
+const FAVOUR_TIMES: u64 = 2;
+
+const _: () = assert!(MOST_OWED == 1023);
 
 /// Segments of a known flow that pass, for each that is marked. With a mark every round trip CUBIC's window stays
 /// below what its rate needs.
@@ -121,13 +129,17 @@ pub fn pass_ahead<C: Clock, B: Bucket, L: SharedLine>(
         find(noted.dropped, claim.flow, now_jiffy)
     };
     let known = found.recall(claim.sequence, now_jiffy);
-    let is_light = refusal == Refusal::Seen && (claim.is_bare || may_be_marked(rate, &claim));
+    let is_seen = matches!(refusal, Refusal::Seen(_));
+    let is_light = is_seen && (claim.is_bare || may_be_marked(rate, &claim));
     if known == Known::Not && !is_light && !may_look_beside(noted.refusals, jiffy) {
         return refuse(noted.dropped, found, &claim, now_jiffy);
     }
-    let now = clock.now_ns();
+    let now = match refusal {
+        Refusal::Seen(now) => now,
+        Refusal::Unseen => clock.now_ns(),
+    };
     if now >= buckets.silent_from_ns {
-        return Ahead::Refused;
+        return refuse(noted.dropped, found, &claim, now_jiffy);
     }
     let mut marks = is_marked(known, claim.sequence);
     let within_ns = if known != Known::Not {
@@ -175,15 +187,24 @@ fn may_owe(
     now: u64,
     (claim, known): (&Claim, Known),
 ) -> u64 {
-    let owed = owes(range, low_bits(now >> OWED_BITS));
-    let left = u64::from(MOST_OWED - owed);
+    let favour = favour(owes(range, low_bits(now >> OWED_BITS)));
     let ahead_ns = ahead_ns(rate);
-    let within_ns = ahead_ns + ahead_ns * left / (2 * u64::from(MOST_OWED));
+    let within_ns = ahead_ns + ahead_ns * favour / (2 * MOST_FAVOUR);
     if known != Known::Outside || claim.is_bare {
         return within_ns;
     }
     let above_ns = within_ns.saturating_sub(rate.burst_ns);
-    earlier(within_ns, rate.burst_ns) + ((above_ns * drawn(claim.sequence)) >> DRAWN_BITS)
+    let spread_ns = above_ns + FAVOUR_TIMES * above_ns * favour / MOST_FAVOUR;
+    let mark_ns = rate.burst_ns + ((spread_ns * drawn(claim.sequence)) >> DRAWN_BITS);
+    earlier(within_ns, mark_ns)
+}
+
+/// How much a flow is favoured over one that has had more, of [`MOST_FAVOUR`]: not at all if it has had five eighths of what
+/// is counted, and in full below three eighths. What two flows that share the rate have had varies about the middle.
+#[inline(always)]
+fn favour(owed: u16) -> u64 {
+    let left = MOST_FAVOUR - u64::from(owed);
+    earlier((4 * left).saturating_sub(3 * MOST_FAVOUR / 2), MOST_FAVOUR)
 }
 
 /// Takes note of what a flow has had with this packet.

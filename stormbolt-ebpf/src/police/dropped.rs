@@ -17,6 +17,9 @@ const STALE: u16 = 1 << 12;
 /// for lost segments comes two jiffies of its sender after the last segment at the earliest.
 const PAUSE: u16 = 2;
 
+/// Jiffies that another CPU may be ahead by.
+const AHEAD: u16 = 16;
+
 /// Of a flow that has had nothing yet. Taken for a time it would say, for a second in each minute, that all such flows
 /// have had their share; a flow that has had something until just then is let off.
 const NOTHING_YET: u16 = 0;
@@ -70,7 +73,7 @@ pub fn find<L: SharedLine>(line: &L, flow: u32, jiffy: u16) -> Found {
         } else if range.flow == 0 {
             FREE
         } else {
-            usize::from(jiffy.wrapping_sub(range.jiffy))
+            usize::from(pause(&range, jiffy))
         };
         let rank = age * RANGES_PER_LINE + place;
         if rank >= best {
@@ -79,7 +82,9 @@ pub fn find<L: SharedLine>(line: &L, flow: u32, jiffy: u16) -> Found {
     }
     let place = best % RANGES_PER_LINE;
     let mut range = line.range(place);
-    if range.flow != flow || jiffy.wrapping_sub(range.jiffy) >= STALE {
+    // Wider than a range gets: two CPUs have mixed it.
+    let is_mixed = range.high.wrapping_sub(range.low) > WIDEST;
+    if range.flow != flow || pause(&range, jiffy) >= STALE || is_mixed {
         range = DroppedRange::default();
     }
     Found { place, range }
@@ -105,7 +110,7 @@ impl Found {
             Known::Not
         } else if within(&self.range, sequence) {
             Known::Again
-        } else if jiffy.wrapping_sub(self.range.jiffy) >= PAUSE {
+        } else if pause(&self.range, jiffy) >= PAUSE {
             Known::AfterPause
         } else {
             Known::Outside
@@ -159,6 +164,13 @@ pub(super) const fn owes(range: &DroppedRange, now: u16) -> u16 {
     let owes = range.owes_until.wrapping_sub(now);
     // Longer than it can be: the time has come, or has passed long ago.
     if owes > MOST_OWED { 0 } else { owes }
+}
+
+/// Jiffies since something of a flow was dropped; none if that was in one that this CPU has not seen begin.
+#[inline(always)]
+const fn pause(range: &DroppedRange, jiffy: u16) -> u16 {
+    let pause = jiffy.wrapping_sub(range.jiffy);
+    if pause > u16::MAX - AHEAD { 0 } else { pause }
 }
 
 #[inline(always)]

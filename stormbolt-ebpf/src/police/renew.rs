@@ -33,8 +33,8 @@ const FAILSAFE_BURST_NS: u64 = 20_000_000;
 /// How a packet was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// After a look at the clock and the buckets.
-    Seen,
+    /// After a look at the clock, at this time in ns, and at the buckets.
+    Seen(u64),
     /// Because another one was, shortly before.
     Unseen,
 }
@@ -97,7 +97,7 @@ pub fn renew<C: Clock, B: Bucket>(
         0
     };
     refusals.owes = u8::from(owes(buckets.own, now));
-    Err(Refusal::Seen)
+    Err(Refusal::Seen(now))
 }
 
 #[inline(always)]

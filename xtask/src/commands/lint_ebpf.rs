@@ -8,7 +8,7 @@ use crate::ebpf::{compile, record::Record, toolchain, workspace::Workspace};
 
 /// Runs clippy on the BPF programs, for the BPF target; a warning is a failure.
 ///
-/// `cargo clippy` for the host does not see stormbolt-ebpf/src/kernel/ nor the two programs, and
+/// `cargo clippy` for the host does not see stormbolt-ebpf/src/kernel/ nor the programs, and
 /// clippy must be of the same release as the compiler that has the sources of `core`. Debian has
 /// it in rust-web-clippy, rustup in the nightly's clippy component: `cargo xtask setup`.
 #[derive(Debug, clap::Args)]
