@@ -71,7 +71,7 @@ pub(crate) fn stormbolt_rules(context: XdpContext) -> u32 {
 /// Takes the frame in the lanes through the rest, if this CPU's lease does not simply pay for it.
 #[xdp]
 #[inline(always)]
-pub(crate) fn stormbolt_unpaid(context: XdpContext) -> u32 {
+pub(crate) fn stormbolt_pay(context: XdpContext) -> u32 {
     let packet = XdpPacket::new(&context);
     match MapTables::of_lanes() {
         Some(mut tables) => {

@@ -21,7 +21,7 @@ const TABLE_BYTES: u64 = 128 << 20;
 /// The kernel's name of the program that takes a packet through all stages.
 pub const WHOLE_PROGRAM: &str = "stormbolt";
 /// The program that uses all that is counted.
-const UNPAID_PROGRAM: &str = "stormbolt_unpaid";
+const UNPAID_PROGRAM: &str = "stormbolt_pay";
 /// The program that parses and classifies as that one does, and does nothing else.
 pub const CLASSIFYING_PROGRAM: &str = "explain";
 

@@ -2,7 +2,7 @@
 
 pub(super) const PROGRAM: &str = "stormbolt";
 pub(super) const RULES_PROGRAM: &str = "stormbolt_rules";
-pub(super) const UNPAID_PROGRAM: &str = "stormbolt_unpaid";
+pub(super) const UNPAID_PROGRAM: &str = "stormbolt_pay";
 pub(super) const SAMPLE_PROGRAM: &str = "show";
 pub(super) const EXPLAIN_PROGRAM: &str = "explain";
 pub(super) const EXPLAIN_RULES_PROGRAM: &str = "explain_rules";
