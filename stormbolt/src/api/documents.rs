@@ -224,7 +224,7 @@ pub struct ClassStatus {
     /// Bytes dropped for want of tokens since the class exists.
     pub dropped_bytes: u64,
     /// Packets, of those that passed, that the rate did not pay for: they passed ahead of it, and what comes after them
-    /// pays.
+    /// pays; or they passed beside those, by the half of the rate that others have meanwhile.
     #[serde(default)]
     pub ahead_packets: u64,
     /// Those of them that were marked (ECN, RFC 3168) instead of being dropped.

@@ -64,7 +64,8 @@ pub(crate) struct History {
     folder: PathBuf,
     index: Index,
     steps: Steps,
-    _lock: File,
+    /// Held until the end.
+    lock: File,
 }
 
 impl Index {
@@ -125,7 +126,7 @@ impl History {
             index: read_index(&folder.join(INDEX))?,
             folder: folder.to_owned(),
             steps,
-            _lock: file,
+            lock: file,
         })
     }
 
@@ -241,6 +242,15 @@ impl History {
     }
 }
 
+impl Drop for History {
+    /// Closing would do, if no copy of the descriptor were open; a child that is about to start a program has one.
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(folder = %self.folder.display(), %error, "the history stays locked");
+        }
+    }
+}
+
 fn read_index(path: &Path) -> Result<Index, StateError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -269,5 +279,22 @@ fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Sta
         operation,
         path,
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::replace::UNWATCHED;
+    use super::History;
+
+    #[test]
+    fn a_child_that_is_about_to_start_a_program_does_not_keep_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open(folder.path(), UNWATCHED).unwrap();
+        // What a child has between `fork` and `exec`: the same open file.
+        let of_child = history.lock.try_clone().unwrap();
+        drop(history);
+        History::open(folder.path(), UNWATCHED).unwrap();
+        drop(of_child);
     }
 }

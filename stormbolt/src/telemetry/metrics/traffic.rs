@@ -152,7 +152,7 @@ pub(super) const FAMILIES: &[Family] = &[
         "class_ahead",
         PACKETS,
         CLASS,
-        "Packets, of those that passed, that passed ahead of the rate: segments of TCP that came again, for example.",
+        "Packets, of those that passed, that passed ahead of the rate (segments of TCP that came again, for example), or beside those by the half of the rate that others have meanwhile.",
         |snapshot, samples| classes(snapshot, samples, |one| one.ahead_packets.into()),
     ),
     counter(
