@@ -22,6 +22,9 @@ pub const CREDIT_FRACTION_BITS: u32 = 4;
 /// its frames are all shorter, so the number of packets alone counts.
 pub const MOST_OF_A_PACKET: u32 = 1 << (16 + CREDIT_FRACTION_BITS);
 
+/// A full Ethernet frame on the wire, in bytes: 1,500, header, VLAN tag, FCS, preamble and gap.
+pub const FULL_FRAME_BYTES: u64 = 1_538;
+
 /// Rate of one class on one interface, and where its packets are steered.
 ///
 /// Written by user space through a memory map while packets are policed by it: every field is one
@@ -34,7 +37,8 @@ pub struct ClassRate {
     /// passes.
     pub cost_per_byte: u64,
     /// Depth of the bucket, as time at this rate, in ns. Zero: it never holds anything. A packet that
-    /// costs more than the depth passes when its whole time has gone by.
+    /// costs more than the depth passes when its whole time has gone by. A bucket that two full frames
+    /// ([`FULL_FRAME_BYTES`]) do not fit may owe one.
     pub burst_ns: u64,
     /// Most that a CPU takes out of the bucket at once, as time at this rate, in ns.
     pub lease_ns: u32,

@@ -9,7 +9,9 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
-use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, CREDIT_FRACTION_BITS, ClassRate};
+use stormbolt_common::police::{
+    BLOCKED, COST_FRACTION_BITS, CREDIT_FRACTION_BITS, ClassRate, FULL_FRAME_BYTES,
+};
 use stormbolt_control::decide::class_rate;
 use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 use stormbolt_ebpf::police::Bucket;
@@ -116,10 +118,20 @@ struct Event {
     rate: Option<usize>,
 }
 
-/// What a bucket holds at most: its burst, or the longest packet offered where that is more.
+/// What may pass at once: what a bucket holds, which is its burst or the longest packet offered where that is more, and a
+/// full frame beyond that where two of them are more than the burst.
 fn depth(rate: &ClassRate) -> u64 {
     let packet = (9000 * rate.cost_per_byte) >> COST_FRACTION_BITS;
-    rate.burst_ns.max(packet + 1)
+    rate.burst_ns.max(packet + 1) + overdraft(rate)
+}
+
+fn overdraft(rate: &ClassRate) -> u64 {
+    let two_frames = (2 * FULL_FRAME_BYTES * rate.cost_per_byte) >> COST_FRACTION_BITS;
+    if rate.burst_ns < two_frames {
+        two_frames / 2
+    } else {
+        0
+    }
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -224,10 +236,10 @@ proptest! {
         offer(drain, 20_000, &mut machine);
         let span = units(machine.now_ns - since);
         let passed = machine.spent - spent;
-        // What the CPUs and the bucket held before or after belongs to no moment of the span: a
+        // What the CPUs and the bucket held before or after, or owed, belongs to no moment of the span: a
         // bucket that is not empty holds what gathered since the last look, a tick at most.
         let slack = units(1_000_000_000 / ticks) + gap_units * 16 * u128::try_from(cpus).unwrap_or(0);
-        let slack = slack.min(units(rate.burst_ns)) + held.max(machine.held());
+        let slack = slack.min(units(rate.burst_ns)) + units(overdraft(&rate)) + held.max(machine.held());
         prop_assert!(passed + span / 100 + slack >= span, "{passed} of {span}, slack {slack}");
         prop_assert!(passed <= span + slack, "{passed} of {span}, slack {slack}");
     }
@@ -364,6 +376,45 @@ fn long_packets_of_a_slow_class_pass_beside_short_ones() {
 }
 
 #[test]
+fn long_packets_of_a_shallow_bucket_pass_beside_short_ones() {
+    // 1,250 bytes, less than a full frame, and short packets that leave half of the rate.
+    let rate = class_rate(BitsPerSecond(1_000_000), Nanoseconds::from_millis(10), 1);
+    let mut machine = Machine::new(rate, 1, 250);
+    let (mut short, mut long) = (0, 0);
+    for number in 0..10_000 {
+        machine.now_ns += 1_000_000;
+        short += u32::from(machine.offer(0, 62));
+        if number % 40 == 20 {
+            long += u32::from(machine.offer(0, 1514));
+        }
+    }
+    // A long one every 40 ms takes 12.1 of them; what comes while the class owes the rest of it is refused.
+    assert_eq!(long, 250);
+    assert!(short >= 9_000, "{short} of 10,000");
+}
+
+#[test]
+fn a_full_bucket_passes_its_burst_and_what_a_packet_is_longer() {
+    for (bits, burst_ms) in [
+        (1_000_000, 5),
+        (1_000_000, 20),
+        (10_000_000, 5),
+        (10_000_000, 1),
+    ] {
+        for bytes in [64, 1000, 1514] {
+            let rate = class_rate(BitsPerSecond(bits), Nanoseconds::from_millis(burst_ms), 1);
+            let mut machine = Machine::new(rate, 1, 250);
+            while machine.offer(0, bytes) {}
+            let packet = units(1) * u128::from(bytes) * 8_000_000_000 / u128::from(bits);
+            let burst = units(burst_ms * 1_000_000);
+            let passed = machine.spent;
+            assert!(passed <= burst.max(packet) + packet, "{rate:?}: {passed}");
+            assert!(passed + packet >= burst, "{rate:?}: {passed}");
+        }
+    }
+}
+
+#[test]
 fn what_was_taken_at_a_high_rate_does_not_pass_at_a_low_one() {
     let burst = Nanoseconds::from_millis(20);
     let [high, low] =
@@ -382,7 +433,7 @@ fn what_was_taken_at_a_high_rate_does_not_pass_at_a_low_one() {
         machine.now_ns += 1_000_000;
         passed += u64::from(machine.offer(number % 2, 1514)) * 1514;
     }
-    let second_and_burst = (1_000_000_000 + low.burst_ns) / 8_000;
+    let second_and_burst = (1_000_000_000 + low.burst_ns) / 8_000 + FULL_FRAME_BYTES;
     assert!(passed <= second_and_burst, "{passed} of {second_and_burst}");
     assert!(passed >= 1_000_000 / 8 - 2 * 1514, "{passed}");
 }

@@ -1,15 +1,15 @@
 //! A rate in the form that the policer reads.
 
-use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate};
+use stormbolt_common::police::{BLOCKED, COST_FRACTION_BITS, ClassRate, FULL_FRAME_BYTES};
 
 use crate::units::{BitsPerSecond, Nanoseconds};
-
-/// A full Ethernet frame on the wire: 1,500 bytes, header, VLAN tag, FCS, preamble and gap.
-const FULL_FRAME_BYTES: u64 = 1_538;
 
 /// Below this nothing passes: a full frame would take ten seconds, and its cost would not fit the
 /// policer's arithmetic. Policies name no such rate, but it can be all that is left over.
 const MIN_RATE: BitsPerSecond = BitsPerSecond(1_000);
+
+/// The longest that a class owes a frame for: what others of the class wait behind it then.
+const MAX_OVERDRAFT: Nanoseconds = Nanoseconds::from_millis(20);
 
 /// The shortest lease worth taking: a few looks at the clock.
 const MIN_LEASE_NS: u64 = 1_000;
@@ -19,9 +19,10 @@ const MAX_LEASE_NS: u64 = 1_000_000;
 
 /// Writes a rate as the policer reads it. Where the class is steered is left for the caller to set.
 ///
-/// The bucket is never shallower than two full frames, or a slow class (20 ms at 100 kbit/s are 250
-/// bytes) could not pass a single packet and TCP's pairs of segments would never both arrive. Room that is made only for
-/// the packet that asks would not do: shorter packets in between would keep the bucket from ever filling that far.
+/// Where a full frame takes longer than [`MAX_OVERDRAFT`], the bucket is no shallower than two of them, or a slow class (20 ms
+/// at 100 kbit/s are 250 bytes) could not pass a single packet. Room that is made only for
+/// the packet that asks would not do: shorter packets in between would keep the bucket from ever filling that far. Faster
+/// classes have the depth that is asked for: they owe what a frame costs more than is there.
 ///
 /// All `cpus` together hold at most a quarter of the bucket in leases, so that a CPU that comes
 /// last still finds most of it. Below 1 µs a lease would cost more than it saves; above 1 ms a CPU
@@ -35,7 +36,14 @@ pub fn class_rate(rate: BitsPerSecond, burst: Nanoseconds, cpus: u32) -> ClassRa
             ..ClassRate::default()
         };
     }
-    let burst_ns = burst.0.max(time_of_two_frames(rate));
+    let two_frames_ns = time_of_two_frames(rate);
+    let least_ns = if two_frames_ns > 2 * MAX_OVERDRAFT.0 {
+        two_frames_ns
+    } else {
+        // Zero would mean that the bucket never holds anything.
+        1
+    };
+    let burst_ns = burst.0.max(least_ns);
     ClassRate {
         cost_per_byte: cost_per_byte(rate),
         burst_ns,
@@ -105,6 +113,16 @@ mod tests {
         // 3,076 bytes at 8 kbit/s.
         let encoded = class_rate(BitsPerSecond(8_000), BURST, 2);
         assert_eq!(encoded.burst_ns, 3_076_000_001);
+    }
+
+    #[test]
+    fn a_class_that_passes_a_full_frame_in_time_has_the_burst_that_is_asked_for() {
+        // 12.3 ms a full frame.
+        let encoded = class_rate(BitsPerSecond(1_000_000), Nanoseconds::from_millis(5), 2);
+        assert_eq!(encoded.burst_ns, 5_000_000);
+        // 20.5 ms.
+        let slower = class_rate(BitsPerSecond(600_000), Nanoseconds::from_millis(5), 2);
+        assert_eq!(slower.burst_ns, 41_013_334);
     }
 
     #[test]

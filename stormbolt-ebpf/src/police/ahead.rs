@@ -32,7 +32,7 @@ use super::Clock;
 use super::beside::{may_look_beside, take_beside};
 use super::bucket::{Bucket, earlier, later, take_ahead};
 use super::dropped::{Found, Known, SharedLine, find, owes};
-use super::renew::{Buckets, Refusal, charge_others, depth_for, time_at};
+use super::renew::{Buckets, Refusal, charge_others, depth_for, overdraft_ns, time_at};
 
 /// The part of [`ClassRate::ahead_us`] that packets may use of which nothing is known but what they say. With
 /// an eighth, CUBIC at 1 Gbit/s kept being marked until its window was too small for the rate.
@@ -145,7 +145,7 @@ pub fn pass_ahead<C: Clock, B: Bucket, L: SharedLine>(
     let within_ns = if known != Known::Not {
         may_owe(rate, &found.range, now, (&claim, known))
     } else if is_light && owes_little(rate, buckets, now, bytes) {
-        ahead_ns(rate) / LIGHT_PART
+        light_ns(rate)
     } else if take_beside(rate, noted.refusals, buckets, now, bytes) {
         // Adds to what is owed at half of the rate, at which it is paid back: however much that is.
         marks = false;
@@ -230,7 +230,7 @@ fn owes_little<B: Bucket>(
 ) -> bool {
     let needed_ns = time_at(rate, bytes) + 1;
     let until_ns = later(buckets.own.spent_until_ns(), now).saturating_add(needed_ns);
-    until_ns <= now + later(ahead_ns(rate) / LIGHT_PART, needed_ns)
+    until_ns <= now + later(light_ns(rate), needed_ns)
 }
 
 /// A number of [`DRAWN_BITS`] bits that follows from a sequence number, and looks drawn at random.
@@ -259,6 +259,12 @@ const fn is_marked(known: Known, sequence: u32) -> bool {
 #[inline(always)]
 fn ahead_ns(rate: &ClassRate) -> u64 {
     u64::from(rate.ahead_us) * 1_000
+}
+
+/// How much the class may owe when a packet has passed of whose flow nothing is known, in ns.
+#[inline(always)]
+fn light_ns(rate: &ClassRate) -> u64 {
+    ahead_ns(rate) / LIGHT_PART + overdraft_ns(rate)
 }
 
 /// The lowest bits of a time, of which only differences count.

@@ -11,7 +11,7 @@ use stormbolt_common::counters::Refusals;
 use stormbolt_common::police::ClassRate;
 
 use super::bucket::{Bucket, Wish, take};
-use super::renew::{Buckets, depth_for, may_refuse_unseen, time_at};
+use super::renew::{Buckets, depth_for, may_refuse_unseen, overdraft_ns, time_at};
 
 /// Packets that are refused after a look at the bucket without another look, as of those that find no lease.
 const REFUSALS_PER_LOOK: u8 = 15;
@@ -23,10 +23,10 @@ const NOT_OWED_NS: u64 = 1 << 17;
 /// A packet costs as many times what it costs at the class's rate.
 const TIMES: u64 = 2;
 
-/// Whether a class owes something for what has passed ahead.
+/// Whether a class owes something for what has passed ahead: more than the rate itself lets it owe.
 #[inline(always)]
-pub(super) fn owes<B: Bucket>(own: &B, now: u64) -> bool {
-    own.spent_until_ns() > now + NOT_OWED_NS
+pub(super) fn owes<B: Bucket>(rate: &ClassRate, own: &B, now: u64) -> bool {
+    own.spent_until_ns() > now + NOT_OWED_NS + overdraft_ns(rate)
 }
 
 /// Whether it is worth a look at the clock if a packet may pass beside others.
@@ -53,12 +53,13 @@ pub(super) fn take_beside<B: Bucket>(
     bytes: u64,
 ) -> bool {
     // If all is paid back, the class's own bucket has what there is.
-    if !owes(buckets.own, now) {
+    if !owes(rate, buckets.own, now) {
         return false;
     }
     let needed_ns = TIMES * (time_at(rate, bytes) + 1);
     let wish = Wish {
         needed: needed_ns,
+        overdraft: 0,
         wanted: needed_ns,
         reserve: 0,
     };

@@ -16,8 +16,10 @@ const ATTEMPTS: u32 = 4;
 /// What is to be taken out of a bucket, all as time at the bucket's rate, in ns.
 #[derive(Clone, Copy)]
 pub(super) struct Wish {
-    /// Without this much there is no use in it.
+    /// This much is taken at least.
     pub(super) needed: u64,
+    /// So much of that the bucket may owe then.
+    pub(super) overdraft: u64,
     /// At most this much.
     pub(super) wanted: u64,
     /// This much is to be left.
@@ -31,10 +33,11 @@ pub(super) fn take<B: Bucket>(bucket: &B, now: u64, depth_ns: u64, wish: Wish) -
         let spent_until = bucket.spent_until_ns();
         let from = later(spent_until, now.saturating_sub(depth_ns));
         let there_ns = now.saturating_sub(from).saturating_sub(wish.reserve);
-        if there_ns < wish.needed {
+        // Something has to be there in any case.
+        if there_ns < later(wish.needed.saturating_sub(wish.overdraft), 1) {
             break;
         }
-        let taken_ns = earlier(there_ns, wish.wanted);
+        let taken_ns = later(earlier(there_ns, wish.wanted), wish.needed);
         if bucket.advance(spent_until, from + taken_ns) {
             return taken_ns;
         }

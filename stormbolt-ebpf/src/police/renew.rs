@@ -5,7 +5,7 @@
 
 use stormbolt_common::counters::Lease;
 use stormbolt_common::police::{
-    BLOCKED, CREDIT_FRACTION_BITS, ClassRate, InterfaceRate, NO_BORROWING,
+    BLOCKED, CREDIT_FRACTION_BITS, ClassRate, FULL_FRAME_BYTES, InterfaceRate, NO_BORROWING,
 };
 
 use super::beside::owes;
@@ -96,7 +96,7 @@ pub fn renew<C: Clock, B: Bucket>(
     } else {
         0
     };
-    refusals.owes = u8::from(owes(buckets.own, now));
+    refusals.owes = u8::from(owes(rate, buckets.own, now));
     Err(Refusal::Seen(now))
 }
 
@@ -146,6 +146,7 @@ fn from_own<B: Bucket>(
     let depth_ns = depth_for(rate, needed_ns);
     let wish = Wish {
         needed: needed_ns,
+        overdraft: overdraft_ns(rate),
         wanted: later(u64::from(rate.lease_ns), needed_ns),
         reserve: 0,
     };
@@ -169,6 +170,22 @@ fn from_own<B: Bucket>(
 pub(super) const fn depth_for(rate: &ClassRate, needed_ns: u64) -> u64 {
     if rate.burst_ns > 0 {
         later(rate.burst_ns, needed_ns)
+    } else {
+        0
+    }
+}
+
+/// What a class may owe for a packet that the rate covers in part, in ns: nothing if two full frames fit its bucket, else one.
+///
+/// What gathers beyond a shallow bucket's depth is lost, so if a long packet had to wait until all that it costs
+/// is there, shorter packets would keep it out for ever.
+#[inline(always)]
+pub(super) fn overdraft_ns(rate: &ClassRate) -> u64 {
+    let two_frames = (2 * FULL_FRAME_BYTES) << CREDIT_FRACTION_BITS;
+    // Rounded down, as the depth of a bucket that two of them just fit is rounded up.
+    let two_frames_ns = time_of(two_frames, rate.cost_per_byte);
+    if rate.burst_ns < two_frames_ns {
+        two_frames_ns / 2
     } else {
         0
     }
@@ -216,6 +233,7 @@ fn from_others<B: Bucket>(
     }
     let wish = Wish {
         needed: needed_ns,
+        overdraft: 0,
         wanted: wanted_ns,
         reserve: rate.reserve_ns,
     };
@@ -257,6 +275,7 @@ fn by_failsafe<B: Bucket>(
             let needed_ns = time_of(missing, cost_per_byte) + 1;
             let wish = Wish {
                 needed: needed_ns,
+                overdraft: 0,
                 wanted: later(u64::from(rate.lease_ns), needed_ns),
                 reserve: 0,
             };

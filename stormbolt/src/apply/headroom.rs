@@ -136,10 +136,10 @@ impl Clock for Copy {
 mod tests {
     use super::*;
 
-    /// One byte a microsecond, a burst of a thousand.
+    /// One byte a microsecond, a burst of four thousand.
     const RATE: ClassRate = ClassRate {
         cost_per_byte: 1_000 << COST_FRACTION_BITS,
-        burst_ns: 1_000_000,
+        burst_ns: 4_000_000,
         lease_ns: 10_000,
         ..ClassRate::UNLIMITED
     };
@@ -166,13 +166,19 @@ mod tests {
         let full = at(9_000_000, 1);
         assert_eq!(
             (full.bucket_bytes, full.burst_bytes, full.leased_bytes),
-            (1_000, 1_000, 3)
+            (4_000, 4_000, 3)
         );
     }
 
     #[test]
     fn a_packet_passes_as_the_policer_says() {
         assert!(at(5_102_000, 100).passes && !at(5_102_000, 110).passes);
+        let shallow = ClassRate {
+            burst_ns: 1_000_000,
+            ..RATE
+        };
+        let at = |now| tokens(&shallow, &buckets(5_000_000), Nanoseconds(now), 110);
+        assert!(at(5_001_000).passes && !at(5_000_000).passes);
         let blocked = ClassRate {
             cost_per_byte: BLOCKED,
             ..RATE
