@@ -142,8 +142,10 @@ fn every_kind_of_case_is_measured() {
             &found,
             &[
                 "veth-drop-1k-rules cost rate relative_to_drop_all",
-                "priority-under-flood loss flood",
+                "priority-under-flood loss policed_loss flood",
                 "peer-none loss flood",
+                "priority-under-ten-times loss policed_loss flood",
+                "peer-none-ten-times loss flood",
             ],
         );
     }
@@ -229,6 +231,9 @@ fn all_cases_are_there_that_have_a_target_or_are_compared_with_one() {
             "priority-under-flood",
             "peer-none",
             "peer-nft-limit",
+            "priority-under-ten-times",
+            "peer-none-ten-times",
+            "peer-nft-limit-ten-times",
         ]
     );
     let names = RATE.cases().unwrap();

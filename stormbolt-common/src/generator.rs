@@ -22,8 +22,8 @@ pub struct GeneratorSettings {
 /// Words that the generator randomises at most.
 pub const MAX_RANDOM_WORDS: u32 = 64;
 
-/// How often the clock is read at most while waiting to send a frame, about 1 µs in all.
-pub const MAX_CLOCK_READS: u32 = 32;
+/// How often the clock is read at most while waiting to send a frame, some 5 µs in all.
+pub const MAX_CLOCK_READS: u32 = 128;
 
 /// What the generator has done.
 #[repr(C)]

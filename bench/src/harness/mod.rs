@@ -1,5 +1,6 @@
 //! Everything that touches the kernel: loaded programs, their time and their memory.
 
+mod awake;
 pub mod clock;
 mod counters;
 mod flood;
@@ -13,6 +14,7 @@ mod shaper;
 mod stormbolt;
 mod xdp_filter;
 
+pub use awake::Awake;
 pub use aya::programs::ProgramFd;
 pub use counters::Counters;
 pub use flood::Flood;

@@ -156,6 +156,12 @@ impl Loaded {
             .collect()
     }
 
+    /// Packets of each class that did not pass its policer, by the last tick.
+    pub fn dropped_by_class(&self) -> Vec<u64> {
+        let classes = self.engine.classes().classes;
+        classes.iter().map(|one| one.dropped_packets).collect()
+    }
+
     /// Packets that each CPU has received since the program was loaded.
     pub fn received_by_cpu(&mut self) -> Vec<u64> {
         // They are read at a tick, whenever that is.

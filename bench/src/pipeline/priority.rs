@@ -10,7 +10,6 @@ use std::thread;
 
 use anyhow::{Result, anyhow, bail, ensure};
 use stormbolt::datapath::{Flood, FloodFrames};
-use stormbolt::lab::Wakeful;
 use stormbolt::lab::clock::{MILLISECOND_NS, SECOND_NS, sleep_until};
 use stormbolt::lab::traffic::{UdpRequestOptions, UdpRequests};
 use stormbolt_common::generator::GeneratorSettings;
@@ -18,7 +17,7 @@ use stormbolt_control::units::{BitsPerSecond, Nanoseconds};
 
 use crate::frames::{SOURCE_PORT, udp_frame};
 use crate::harness::clock::now_ns;
-use crate::harness::{Link, Loaded, Nft};
+use crate::harness::{Awake, Link, Loaded, Nft};
 use crate::policies::{on, with_priority_for};
 use crate::run::{Run, in_round, preparing, skipped};
 use crate::stats::{median, ratio};
@@ -33,8 +32,10 @@ const FLOOD_PORT: u16 = 7000;
 /// What the interface carries. Half of it is the guarantee of the highest class, which sends 4 Mbit/s.
 const CAPACITY: u64 = 20_000_000;
 const REQUESTS_PER_SECOND: u64 = 3000;
-/// Between two frames: three million of them a second.
-const FLOOD_INTERVAL_NS: u32 = 325;
+/// Between two frames of a flood that takes all that a core has: three million of them a second, 72 times the capacity.
+const FULL_FLOOD_INTERVAL_NS: u32 = 325;
+/// Between two frames of one that is eleven times the capacity.
+const TEN_TIMES_INTERVAL_NS: u32 = 2_200;
 const FLOOD_FLOWS: u32 = 1024;
 const FRAMES_PER_CALL: u32 = 2_000_000;
 /// The flood is at least so many times the capacity.
@@ -53,14 +54,37 @@ enum Guard {
     NftLimit,
 }
 
-impl Guard {
-    const ALL: [Self; 3] = [Self::StormBolt, Self::Nothing, Self::NftLimit];
+/// A guard against a flood.
+struct Case {
+    name: &'static str,
+    guard: Guard,
+    /// Between two frames.
+    interval_ns: u32,
+}
 
-    const fn case(self) -> &'static str {
-        match self {
-            Self::StormBolt => "priority-under-flood",
-            Self::Nothing => "peer-none",
-            Self::NftLimit => "peer-nft-limit",
+impl Case {
+    const ALL: [Self; 6] = [
+        Self::full("priority-under-flood", Guard::StormBolt),
+        Self::full("peer-none", Guard::Nothing),
+        Self::full("peer-nft-limit", Guard::NftLimit),
+        Self::ten_times("priority-under-ten-times", Guard::StormBolt),
+        Self::ten_times("peer-none-ten-times", Guard::Nothing),
+        Self::ten_times("peer-nft-limit-ten-times", Guard::NftLimit),
+    ];
+
+    const fn full(name: &'static str, guard: Guard) -> Self {
+        Self {
+            name,
+            guard,
+            interval_ns: FULL_FLOOD_INTERVAL_NS,
+        }
+    }
+
+    const fn ten_times(name: &'static str, guard: Guard) -> Self {
+        Self {
+            name,
+            guard,
+            interval_ns: TEN_TIMES_INTERVAL_NS,
         }
     }
 }
@@ -100,12 +124,22 @@ impl Running {
             }
         }
     }
+
+    /// Packets of the highest class that the guard itself has dropped, as far as it tells.
+    fn dropped(&self) -> Option<u64> {
+        match self {
+            Self::StormBolt(engine) => engine.dropped_by_class().first().copied(),
+            Self::Peer { .. } => None,
+        }
+    }
 }
 
 /// One measurement.
 struct Measured {
     /// Requests of the highest class that did not arrive, of those that were sent.
     loss: f64,
+    /// Those that the guard dropped, of those that were sent, as far as it tells: the others were lost at the link.
+    policed_loss: Option<f64>,
     /// Frames of the flood, a second.
     flood: f64,
     /// 99 in a hundred replies were there sooner, in µs.
@@ -113,28 +147,25 @@ struct Measured {
 }
 
 pub(super) fn measure(run: &mut Run<'_, '_>) -> Result<()> {
-    let guards = Guard::ALL
-        .into_iter()
-        .filter(|guard| run.wants(guard.case()));
-    let mut wanted: Vec<(Guard, Vec<Measured>)> = guards.map(|one| (one, Vec::new())).collect();
+    let cases = Case::ALL.into_iter().filter(|case| run.wants(case.name));
+    let mut wanted: Vec<(Case, Vec<Measured>)> = cases.map(|one| (one, Vec::new())).collect();
     let Some((first, _)) = wanted.first() else {
         return Ok(());
     };
     if run.cpus() < 2 {
-        skipped(first.case(), &anyhow!("the flood needs a CPU of its own"));
+        skipped(first.name, &anyhow!("the flood needs a CPU of its own"));
         return Ok(());
     }
-    preparing(first.case());
-    // A CPU that sleeps wakes up too late for a flood; the kernel may not be able to keep it awake.
-    let _wakeful = Wakeful::ask().ok();
+    preparing(first.name);
+    let _awake = Awake::keep(RECEIVING_CPU)?;
     for round in 1..=run.rounds() {
         in_round(round, run.rounds());
-        for (guard, measured) in &mut wanted {
-            measured.extend(once(*guard)?);
+        for (case, measured) in &mut wanted {
+            measured.extend(once(case)?);
         }
     }
-    for (guard, measured) in &wanted {
-        let case = guard.case();
+    for (case, measured) in &wanted {
+        let case = case.name;
         if measured.is_empty() {
             skipped(case, &anyhow!("it is not installed"));
             continue;
@@ -142,6 +173,10 @@ pub(super) fn measure(run: &mut Run<'_, '_>) -> Result<()> {
         let of =
             |value: fn(&Measured) -> f64| median(&measured.iter().map(value).collect::<Vec<_>>());
         run.add(case, "loss", of(|one| one.loss), "ratio")?;
+        let policed: Vec<_> = measured.iter().filter_map(|one| one.policed_loss).collect();
+        if !policed.is_empty() {
+            run.add(case, "policed_loss", median(&policed), "ratio")?;
+        }
         run.add(case, "flood", of(|one| one.flood), "packets/s")?;
         run.add(case, "round_trip_p99", of(|one| one.round_trip_p99), "us")?;
     }
@@ -149,11 +184,11 @@ pub(super) fn measure(run: &mut Run<'_, '_>) -> Result<()> {
 }
 
 /// Measures on a link of its own, again if the flood was none; `None`: the guard is not installed.
-fn once(guard: Guard) -> Result<Option<Measured>> {
+fn once(case: &Case) -> Result<Option<Measured>> {
     let frame_bits = ratio(u64::try_from(frame([0; 6], [0; 6]).len())? * 8, 1);
     let mut most = 0.0_f64;
     for _ in 0..ATTEMPTS {
-        let Some(measured) = attempt(guard)? else {
+        let Some(measured) = attempt(case)? else {
             return Ok(None);
         };
         if measured.flood * frame_bits >= FLOOD_OVER_CAPACITY * ratio(CAPACITY, 1) {
@@ -163,14 +198,14 @@ fn once(guard: Guard) -> Result<Option<Measured>> {
     }
     bail!(
         "{}: a flood of {most:.0} packets/s is none, this machine is too busy",
-        guard.case()
+        case.name
     )
 }
 
-fn attempt(guard: Guard) -> Result<Option<Measured>> {
+fn attempt(case: &Case) -> Result<Option<Measured>> {
     let link = Link::new(RECEIVING_CPU)?;
     link.give_addresses(SENDING.into(), RECEIVING.into())?;
-    let Some(mut running) = Running::start(guard, &link)? else {
+    let Some(mut running) = Running::start(case.guard, &link)? else {
         return Ok(None);
     };
     let address = |address: Ipv4Addr, port| SocketAddr::new(IpAddr::V4(address), port);
@@ -186,7 +221,7 @@ fn attempt(guard: Guard) -> Result<Option<Measured>> {
         flows: FLOOD_FLOWS,
         first_port: 20_000,
         port_offset: SOURCE_PORT,
-        interval_ns: FLOOD_INTERVAL_NS,
+        interval_ns: case.interval_ns,
         ..GeneratorSettings::default()
     };
     let frames = FloodFrames {
@@ -227,12 +262,18 @@ fn watch(
     }
     running.go_on(SETTLING_TICKS);
     drop(requests.take_snapshot());
+    let dropped_before = running.dropped();
     let (frames_before, before_ns) = (flood_frames(), now_ns());
     running.go_on(MEASURED_TICKS);
     let (frames, after_ns) = (flood_frames() - frames_before, now_ns());
+    let dropped = running.dropped();
     let seen = requests.take_snapshot();
     ensure!(seen.sent > 0, "no requests were sent");
+    let policed_loss = dropped
+        .zip(dropped_before)
+        .map(|(now, before)| ratio(now - before, seen.sent));
     Ok(Measured {
+        policed_loss,
         loss: ratio(seen.lost_on_the_way(), seen.sent),
         flood: ratio(frames, after_ns - before_ns) * 1e9,
         round_trip_p99: ratio(seen.round_trip_percentile_ns(99.0).unwrap_or(0), 1000),

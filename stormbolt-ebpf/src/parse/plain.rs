@@ -39,15 +39,11 @@ pub fn parse_plain_ipv4<P: PacketBytes + ?Sized>(packet: &P) -> Option<HeaderVal
         protocol,
         _,
         _,
-        s0,
-        s1,
-        s2,
-        s3,
-        d0,
-        d1,
-        d2,
-        d3,
+        ..,
     ] = packet.bytes_at::<22>(ETHERNET_HEADER - 2)?;
+    let address = |offset| packet.bytes_at::<4>(offset).map(u32::from_be_bytes);
+    let source = address(ETHERNET_HEADER + 12)?;
+    let destination = address(ETHERNET_HEADER + 16)?;
     let ether_type = u16::from_be_bytes([type_high, type_low]);
     let fragment = u16::from_be_bytes([fragment_high, fragment_low]) & FRAGMENTED;
     let is_whole = version_and_words == IPV4_WITHOUT_OPTIONS && fragment == 0;
@@ -60,8 +56,8 @@ pub fn parse_plain_ipv4<P: PacketBytes + ?Sized>(packet: &P) -> Option<HeaderVal
     }
     let room = total_length.checked_sub(IPV4_HEADER)?;
     Some(HeaderValues {
-        source: [0, 0, IPV4_MARK, u32::from_be_bytes([s0, s1, s2, s3])],
-        destination: [0, 0, IPV4_MARK, u32::from_be_bytes([d0, d1, d2, d3])],
+        source: [0, 0, IPV4_MARK, source],
+        destination: [0, 0, IPV4_MARK, destination],
         dscp: traffic_class >> 2,
         ..transport(packet, BEHIND_IPV4, protocol, room)?
     })

@@ -24,7 +24,7 @@ pub use error::LabError;
 pub use ethtool::Offload;
 pub use link::{Interface, InterfaceCounters, MacAddress, VethOptions, connect, veth};
 pub use namespace::Namespace;
-pub use priority::{go_first, keep_to, prefer, run_at_once};
+pub use priority::{go_first, keep_to, prefer, run_at_once, run_when_idle};
 pub use root::require_root;
 pub use spawn::spawn_for_process_lifetime;
 pub use wakeful::Wakeful;

@@ -57,8 +57,21 @@ pub fn go_first() -> io::Result<()> {
 ///
 /// Without `CAP_SYS_NICE`.
 pub fn run_at_once() -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: 1 };
-    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    schedule_by(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, 1)
+}
+
+/// Lets the calling thread run only while no other one wants its CPU.
+///
+/// # Errors
+///
+/// The kernel refuses.
+pub fn run_when_idle() -> io::Result<()> {
+    schedule_by(libc::SCHED_IDLE, 0)
+}
+
+/// Has the calling thread scheduled by a policy.
+fn schedule_by(policy: libc::c_int, sched_priority: libc::c_int) -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority };
     // SAFETY: the call reads `parameters`, which lives on, and numbers; 0 stands for the calling thread.
     let result = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
     if result == 0 {
